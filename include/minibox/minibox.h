@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything of MiniBox: containers, images and networks as a library.
+#pragma once
+
+#include "minibox/image_builder.h"
+#include "minibox/log.h"
+#include "minibox/network.h"
+#include "minibox/runtime.h"
+#include "minibox/status.h"
+#include "minibox/store.h"
+#include "minibox/types.h"
+#include "minibox/version.h"

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minibox/export.h"
+#include "minibox/network.h"
+#include "minibox/store.h"
+
+namespace minibox {
+inline namespace v1 {
+
+struct RuntimeOptions {
+  // Sockets and whatever need not survive a reboot; empty: <data root>/run, or
+  // /run/minibox for the default data root.
+  std::filesystem::path run_dir{};
+  // Parent cgroup of `minibox/<id>`, relative to each hierarchy's root; empty: the root.
+  std::string cgroup_parent{};
+  // First host uid and gid, and width, of a container's id range (spec §12.3).
+  uint32_t subid_base = 100000;
+  uint32_t subid_count = 65536;
+  // Host paths that may be bound; empty: anywhere (spec §3).
+  std::vector<std::filesystem::path> bind_prefixes{};
+};
+
+struct Mount {
+  enum class Kind { kBind, kVolume, kTmpfs };
+  Kind kind = Kind::kBind;
+  std::string source{};   // bind: absolute host path; volume: name, empty = anonymous
+  std::string target{};   // absolute path in the container
+  std::string options{};  // comma list of spec §12.4: "ro,noexec", tmpfs: "size=64m,mode=1777"
+};
+
+// Limits. Unset means the default, which is "unlimited" but for `pids`.
+struct Resources {
+  std::optional<int64_t> memory_bytes{};
+  std::optional<int64_t> memory_swap_bytes{};  // memory + swap; -1: unlimited swap
+  std::optional<int64_t> cpu_quota_us{};       // per 100 ms
+  std::string cpuset{};                        // "0,2-3"
+  std::optional<int64_t> pids{};               // default 4096; -1: unlimited
+  std::optional<uint16_t> io_weight{};         // 1-1000
+  std::optional<int> oom_score_adj{};          // -1000..1000
+};
+
+struct Security {
+  std::vector<std::string> cap_add{}, cap_drop{};  // with or without "CAP_"; "ALL"
+  enum class Seccomp { kDefault, kUnconfined };
+  Seccomp seccomp = Seccomp::kDefault;
+  bool privileged = false;
+  bool read_only_rootfs = false;
+  bool host_userns = false;  // true: the host's ids instead of a range of its own
+};
+
+// What to run; see spec §4.3 for each field. Unset fields take the image's values.
+struct ContainerSpec {
+  std::string image{};  // reference or id in the store
+  std::string name{};
+  bool unique_name = false;  // a name already held is an error
+  std::string project{};
+  std::optional<std::vector<std::string>> entrypoint{};  // {""}: none
+  std::vector<std::string> command{};
+  std::vector<std::string> env{};  // "KEY=value", or "KEY" to remove one of the image's
+  std::string working_dir{}, user{}, hostname{};
+  std::vector<Mount> mounts{};
+  std::string network = "bridge";  // "bridge", "none", "host"
+  std::vector<PortMapping> ports{};
+  std::vector<std::string> dns{};
+  std::vector<std::string> extra_hosts{};  // "name:ip"
+  Resources resources{};
+  std::map<std::string, std::string> ulimits{};  // name -> "soft[:hard]"
+  std::map<std::string, std::string> sysctls{};
+  uint64_t shm_bytes = 256u << 20;
+  Security security{};
+  std::string stop_signal{};                                // empty: the image's, else SIGTERM
+  std::optional<std::chrono::milliseconds> stop_timeout{};  // default 10 s
+  std::chrono::milliseconds timeout{0};                     // wall clock of a run; 0: none
+  bool init = true;                                         // false: the workload is PID 1
+  bool remove_on_exit = false;
+  Labels labels{};
+};
+
+enum class ContainerState { kCreated, kRunning, kPaused, kExited, kRemoving };
+
+struct ExitStatus {
+  int code = 0;    // 128+signal if killed; -1 if nobody could observe the end
+  int signal = 0;  // 0 if it exited
+  bool oom_killed = false;
+  std::string error{};  // "timeout", "host restarted", …
+  TimePoint at{};
+};
+
+struct ContainerInfo {
+  ContainerId id;
+  std::string image{};         // as requested
+  std::string reference{};     // normalised
+  std::string image_digest{};  // manifest the container is pinned to
+  std::string name{}, project{};
+  std::vector<std::string> command{};  // resolved argv
+  ContainerState state = ContainerState::kCreated;
+  int pid = 0;  // host pid of the container's PID 1; 0 unless running or paused
+  TimePoint created{};
+  std::optional<TimePoint> started{};
+  std::optional<ExitStatus> exit{};  // of the last run
+  std::string error{};               // why the last start failed
+  std::vector<PortMapping> ports{};  // free ports filled in
+  std::string ip{}, mac{}, gateway{};
+  Labels labels{};
+  std::vector<std::string> warnings{};
+};
+
+// What a start failure means to a command line (spec §12.2): 125, 126 or 127; 0 if
+// `status` is OK.
+MINIBOX_EXPORT int StartFailureExitCode(const Status& status);
+
+struct StopOptions {
+  int signal = 0;                                    // 0: the container's stop signal
+  std::optional<std::chrono::milliseconds> grace{};  // then SIGKILL; unset: the container's
+};
+enum class StopResult { kStopped, kKilled, kNotRunning };
+
+struct LogOptions {
+  bool follow = false;      // goes on across restarts until the container is removed …
+  bool until_exit = false;  // … or, with this, until it has exited
+  std::optional<size_t> tail_lines{};
+};
+
+enum class Stream { kStdout, kStderr };
+// A piece of output. A sink that returns an error ends the stream with that error.
+struct OutputChunk {
+  Stream stream;
+  std::string_view bytes;  // valid during the call only
+};
+using OutputFn = std::function<Status(const OutputChunk&)>;
+
+enum class OnDisconnect { kKill, kKeep };
+struct RunOptions {
+  // What becomes of the container when the sink fails or `stop` is requested.
+  OnDisconnect on_disconnect = OnDisconnect::kKill;
+  // Called once the workload runs, before any output.
+  std::function<void(const ContainerInfo&)> started{};
+};
+
+// Creates and supervises containers.
+//
+// A thread-safe handle; it keeps its Store and Network alive. Containers outlive
+// the Runtime: a new one opened on the same directories finds them. The library
+// installs no signal handler, never waits for children it did not start, and
+// changes no process-wide state.
+class MINIBOX_EXPORT Runtime {
+ public:
+  // Adopts running containers, takes over exits recorded meanwhile, rolls back
+  // unfinished starts and finishes removals (spec §12.20).
+  static StatusOr<Runtime> Open(Store store, Network network, const RuntimeOptions& options = {});
+
+  // kNotFound "image_not_found"; kInvalidArgument names the field.
+  StatusOr<ContainerInfo> Create(const ContainerSpec& spec);
+  // Returns once the workload has been exec'd and the state is durable. On failure
+  // nothing of the start is left; the reason follows spec §12.2.
+  StatusOr<ContainerInfo> Start(const ContainerId& id, std::stop_token stop = {});
+  // Create and Start; a failure leaves no record either.
+  StatusOr<ContainerInfo> Run(const ContainerSpec& spec, std::stop_token stop = {});
+  // Create and Start with the output going to `sink` live as well as to the log, until
+  // the container has exited. Nothing is dropped: a slow sink slows the workload.
+  // kCancelled if `stop` was requested or the sink failed.
+  StatusOr<ExitStatus> RunForeground(const ContainerSpec& spec, const OutputFn& sink,
+                                     const RunOptions& options = {}, std::stop_token stop = {});
+
+  // Returns when the exit is recorded.
+  StatusOr<StopResult> Stop(const ContainerId& id, const StopOptions& options = {},
+                            std::stop_token stop = {});
+  // SIGKILL reaches every process and returns when the exit is recorded; another
+  // signal goes to the workload. kFailedPrecondition "container_not_running".
+  Status Kill(const ContainerId& id, int signal = SIGKILL);
+  // kFailedPrecondition "container_running" unless `force`.
+  Status Remove(const ContainerId& id, bool force = false);
+  StatusOr<ExitStatus> Wait(const ContainerId& id, std::stop_token stop = {});
+
+  // An id, else an exact unique name, else a unique id prefix (>= 2 digits).
+  // kNotFound "container_not_found"; kFailedPrecondition "ambiguous_name".
+  StatusOr<ContainerId> Find(std::string_view id_name_or_prefix) const;
+  StatusOr<ContainerInfo> Inspect(const ContainerId& id) const;
+  // All containers, sorted by id.
+  StatusOr<std::vector<ContainerInfo>> List() const;
+
+  // Blocks until the stream ends, the sink fails or `stop` is requested. The bytes
+  // are those of container.log, rotated files first (spec §12.15).
+  Status ReadLogs(const ContainerId& id, const LogOptions& options, const OutputFn& sink,
+                  std::stop_token stop = {}) const;
+
+ private:
+  friend class ImageBuilder;
+  struct Impl;
+  explicit Runtime(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace v1
+}  // namespace minibox

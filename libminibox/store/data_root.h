@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The directory tree of spec §6.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/file_lock.h"
+#include "core/root_dir.h"
+#include "minibox/status.h"
+
+namespace minibox::store {
+
+// A directory of one operation below tmp/, held by a lock so that sweepers leave it alone;
+// removed with its content by the destructor. On the data root's file system, so that
+// content can be renamed into place.
+class OperationDir {
+ public:
+  OperationDir(OperationDir&&) noexcept;
+  OperationDir& operator=(OperationDir&&) = delete;
+  ~OperationDir();
+  const core::RootDir& dir() const { return dir_; }
+  // Relative to the data root: "tmp/<name>".
+  const std::string& path() const { return path_; }
+
+ private:
+  friend class DataRoot;
+  OperationDir(std::shared_ptr<class DataRoot> root, std::string path, core::RootDir dir,
+               core::FileLock lock);
+  std::shared_ptr<class DataRoot> root_;
+  std::string path_;
+  core::RootDir dir_;
+  core::FileLock lock_;
+};
+
+// Thread-safe.
+class DataRoot : public std::enable_shared_from_this<DataRoot> {
+ public:
+  static StatusOr<std::shared_ptr<DataRoot>> Open(std::string_view path, bool create);
+
+  const std::string& path() const { return path_; }
+  const core::RootDir& dir() const { return dir_; }
+  StatusOr<OperationDir> NewOperation(std::string_view kind);
+  // Removes directories below tmp/ whose owner is gone.
+  Status SweepTemporary();
+  // "store.lock": held briefly per change of index.json.
+  StatusOr<core::FileLock> LockStore() const;
+  // One lock per digest, cache key or the like, so that concurrent work happens once.
+  StatusOr<core::FileLock> LockKey(std::string_view key, std::stop_token stop = {}) const;
+
+ private:
+  DataRoot(std::string path, core::RootDir dir) : path_(std::move(path)), dir_(std::move(dir)) {}
+  std::string path_;
+  core::RootDir dir_;
+};
+
+}  // namespace minibox::store

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of an open store, for the modules above it. Spec §6, §10, §11.
+//
+//   index.json ──names──> manifest blob ──> config blob, layer blobs ──> extracted/<diff_id>
+//   layers/<key> + <key>.json: build snapshots        volumes/<name>: named volumes
+//   leases/: what a running operation protects        tmp/<op>: prepared, then renamed
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minibox/store.h"
+#include "oci/image_config.h"
+#include "oci/manifest.h"
+#include "store/blob_store.h"
+#include "store/data_root.h"
+#include "store/layer_store.h"
+#include "store/leases.h"
+#include "store/references.h"
+#include "store/snapshots.h"
+#include "store/volumes.h"
+
+namespace minibox {
+inline namespace v1 {
+
+struct Store::Impl {
+  std::shared_ptr<store::DataRoot> root;
+  store::BlobStore blobs;
+  store::References references;
+  store::LayerStore layers;
+  store::Leases leases;
+  store::Snapshots snapshots;
+  store::Volumes volumes;
+
+  // Manifest and config of an image, by reference, digest or prefix.
+  struct Image {
+    ImageInfo info;
+    oci::Manifest manifest;
+    oci::ImageConfig config;
+  };
+  StatusOr<Image> Resolve(std::string_view name_or_id) const;
+  StatusOr<Image> ResolveManifest(const Digest& manifest) const;
+  // Unpacked layers of the image, relative to the data root ("extracted/<hex>"), bottom first;
+  // unpacks what is missing.
+  StatusOr<std::vector<std::string>> EnsureLayers(const Image& image, std::stop_token stop = {});
+};
+
+}  // namespace v1
+}  // namespace minibox

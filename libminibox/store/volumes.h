@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// volumes/<name> and its record volumes/.meta/<name>.json.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/fd.h"
+#include "minibox/store.h"
+#include "store/data_root.h"
+
+namespace minibox::store {
+
+class Volumes {
+ public:
+  explicit Volumes(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
+  StatusOr<VolumeInfo> Create(std::string_view name, const Labels& labels) const;
+  StatusOr<VolumeInfo> Inspect(std::string_view name) const;
+  StatusOr<std::vector<VolumeInfo>> List() const;
+  Status Remove(std::string_view name) const;
+  StatusOr<core::Fd> Open(std::string_view name) const;  // O_PATH directory
+
+ private:
+  std::shared_ptr<DataRoot> root_;
+};
+
+// "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}" (spec §3).
+bool IsValidVolumeName(std::string_view name);
+
+}  // namespace minibox::store
