@@ -42,6 +42,8 @@ function(mbx_module name)
   set_property(GLOBAL APPEND PROPERTY MBX_MODULE_LIBS ${ARG_LIBS})
 endfunction()
 
+add_custom_target(unit-tests)
+
 # mbx_test(<name> LABEL unit|root|e2e SOURCES <file>… [DEPS <module>…] [LIBS <library>…])
 # One GoogleTest program, one ctest entry. Tier `root` needs a real kernel and root.
 function(mbx_test name)
@@ -55,7 +57,10 @@ function(mbx_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
-  if(ARG_LABEL STREQUAL "root")
+  if(ARG_LABEL STREQUAL "unit")
+    add_dependencies(unit-tests ${name})
+  else()
+    # These look at the whole machine (mounts, links, cgroups) before and after.
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()
