@@ -42,5 +42,11 @@ std::string SerializeIndex(const Index& index);
 
 // The host's platform with Go's names: {"linux", "amd64", ""}.
 Platform HostPlatform();
+// Whether an image for `have` runs where `want` is asked for. An empty variant stands for the
+// architecture's usual one, an empty architecture of `want` for the host's.
+bool MatchesPlatform(const Platform& have, const Platform& want);
+// The entry for `want`, else a single one whatever its platform, else nullptr. Entries that
+// are no images (attestations) are passed over.
+const Descriptor* SelectManifest(const Index& index, const Platform& want);
 
 }  // namespace minibox::oci
