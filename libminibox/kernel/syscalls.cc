@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/syscalls.h"
+
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace minibox::kernel {
+namespace {
+
+template <typename Call>
+auto RetryEintr(Call call) {
+  while (true) {
+    const auto result = call();
+    if (result != -1 || errno != EINTR) return result;
+  }
+}
+
+}  // namespace
+
+core::Fd FsOpen(const char* file_system) {
+  return core::Fd(RetryEintr([&] { return fsopen(file_system, FSOPEN_CLOEXEC); }));
+}
+
+int FsConfigString(int fs, const char* key, const char* value) {
+  return RetryEintr([&] { return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0); });
+}
+
+int FsConfigFd(int fs, const char* key, int value) {
+  return RetryEintr([&] { return fsconfig(fs, FSCONFIG_SET_FD, key, nullptr, value); });
+}
+
+int FsConfigCreate(int fs) {
+  return RetryEintr([&] { return fsconfig(fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); });
+}
+
+core::Fd FsMount(int fs, unsigned attributes) {
+  return core::Fd(RetryEintr([&] { return fsmount(fs, FSMOUNT_CLOEXEC, attributes); }));
+}
+
+core::Fd OpenTree(int dir, const char* path, unsigned flags) {
+  return core::Fd(RetryEintr([&] { return open_tree(dir, path, flags | OPEN_TREE_CLOEXEC); }));
+}
+
+int MoveMount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
+  return RetryEintr([&] { return move_mount(from_dir, from, to_dir, to, flags); });
+}
+
+int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr attributes) {
+  return RetryEintr(
+      [&] { return mount_setattr(dir, path, flags, &attributes, sizeof attributes); });
+}
+
+std::string FsMessage(int fs) {
+  const int saved = errno;
+  std::string last;
+  char buffer[512];
+  // One message per read, oldest first, each "e <text>", "w <text>" or "i <text>"; ENODATA ends.
+  while (true) {
+    const ssize_t length = RetryEintr([&] { return read(fs, buffer, sizeof buffer); });
+    if (length <= 0) break;
+    if (length > 2 && buffer[0] == 'e') last.assign(buffer + 2, static_cast<size_t>(length - 2));
+  }
+  while (!last.empty() && last.back() == '\n') last.pop_back();
+  errno = saved;
+  return last;
+}
+
+int Unmount(const char* path, int flags) {
+  return RetryEintr([&] { return umount2(path, flags); });
+}
+
+core::Fd PidfdOpen(pid_t pid) {
+  return core::Fd(RetryEintr([&] { return pidfd_open(pid, 0); }));
+}
+
+int PidfdSendSignal(int pidfd, int signal) {
+  return RetryEintr([&] { return pidfd_send_signal(pidfd, signal, nullptr, 0); });
+}
+
+pid_t Clone3(const struct clone_args& arguments) {
+  return static_cast<pid_t>(
+      RetryEintr([&] { return syscall(SYS_clone3, &arguments, sizeof arguments); }));
+}
+
+bool SeccompActionAvailable(uint32_t action) {
+  return RetryEintr([&] { return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action); }) ==
+         0;
+}
+
+}  // namespace minibox::kernel
