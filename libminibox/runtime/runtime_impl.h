@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// An open runtime.
+//
+//   Runtime (handle) ──> Runtime::Impl ──> Launcher ──> monitor of each container
+//                            │  └────────> Supervisor: notices exits, calls FinishRun
+//                            ├── containers/<id>/  config.json, state.json, exit.json, lock
+//                            ├── RunDir/<id>/      monitor.sock;  RunDir/ids/: id ranges
+//                            └── Store (images, volumes), Network (addresses, ports), cgroups
+//
+// Disk is the truth: every operation reads the container's record under its lock, and any
+// process may finish what another began. Nothing about a container is cached here.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/root_dir.h"
+#include "core/thread_pool.h"
+#include "kernel/cgroup.h"
+#include "minibox/runtime.h"
+#include "network/network_impl.h"
+#include "runtime/container_dir.h"
+#include "runtime/host_facts.h"
+#include "runtime/id_ranges.h"
+#include "runtime/launcher.h"
+#include "runtime/state_snapshot.h"
+#include "runtime/supervisor.h"
+#include "store/store_impl.h"
+
+namespace minibox {
+inline namespace v1 {
+
+struct Runtime::Impl {
+  Impl(Store store_handle, Network network_handle, std::shared_ptr<Store::Impl> store_impl,
+       std::shared_ptr<Network::Impl> network_impl, runtime::IdRanges ranges);
+  ~Impl();
+
+  // What build steps use as well. All of it is thread-safe.
+  RuntimeOptions options;  // with run_dir filled in
+  Store store;
+  Network network;
+  std::shared_ptr<Store::Impl> images;
+  std::shared_ptr<Network::Impl> net;
+  runtime::HostFacts host;
+  core::RootDir run_dir;
+  runtime::IdRanges id_ranges;  // see also RunClaim: a build step takes one first
+  std::unique_ptr<kernel::CgroupDriver> cgroups;
+  std::unique_ptr<runtime::Launcher> launcher;
+
+  // container_ops.cc
+  StatusOr<ContainerInfo> Create(const ContainerSpec& spec);
+  StatusOr<ContainerInfo> Start(const ContainerId& id, std::stop_token stop);
+  StatusOr<ContainerInfo> Run(const ContainerSpec& spec, std::stop_token stop);
+  StatusOr<ExitStatus> RunForeground(const ContainerSpec& spec, const OutputFn& sink,
+                                     const RunOptions& run, std::stop_token stop);
+  StatusOr<StopResult> Stop(const ContainerId& id, const StopOptions& how, std::stop_token stop);
+  Status Kill(const ContainerId& id, int signal);
+  Status Remove(const ContainerId& id, bool force);
+  StatusOr<ExitStatus> Wait(const ContainerId& id, std::stop_token stop);
+
+  // queries.cc
+  StatusOr<ContainerId> Find(std::string_view name) const;
+  StatusOr<ContainerInfo> Inspect(const ContainerId& id);
+  StatusOr<std::vector<ContainerInfo>> List();
+  Status ReadLogs(const ContainerId& id, const LogOptions& how, const OutputFn& sink,
+                  std::stop_token stop) const;
+
+  // recovery.cc: what Open does with each container and with what is left in RunDir.
+  Status Recover();
+
+ private:
+  // A container under its lock.
+  struct Locked {
+    runtime::ContainerDir dir;
+    core::FileLock lock;
+    runtime::ContainerRecord record;
+  };
+  StatusOr<Locked> Lock(const ContainerId& id, std::stop_token stop = {}) const;
+
+  // start.cc
+  struct Started {
+    ContainerInfo info;
+    runtime::MonitorConnection connection;
+    core::Fd output;
+  };
+  // Steps 1-12 of spec §12.2. On failure everything of the start is undone, the record is
+  // as it was but for `error`.
+  StatusOr<Started> StartLocked(Locked& container, bool capture, std::stop_token stop);
+  // A new record; `provisional` ones vanish if their first start does not succeed.
+  StatusOr<Locked> CreateLocked(const ContainerSpec& spec, bool provisional);
+  StatusOr<Started> CreateAndStart(const ContainerSpec& spec, bool capture, std::stop_token stop);
+
+  // finish.cc
+  // Takes everything away that a run had besides its record; collects errors into the log.
+  void ReleaseRun(const ContainerId& id);
+  // After the end of the run of `monitor`: clean-up, record, `remove_on_exit`. Does nothing
+  // if somebody else was faster. `exit` is what the monitor said; exit.json wins.
+  Status FinishRun(const ContainerId& id, const runtime::MonitorIdentity& monitor,
+                   const std::optional<ExitStatus>& exit);
+  Status FinishLocked(Locked& container, const std::optional<ExitStatus>& exit);
+  // Record, directory, anonymous volumes. The container does not run.
+  Status RemoveLocked(Locked container);
+  // Rolls back a start whose process died. `kOk` also if nothing was left.
+  Status RollBackLocked(Locked container);
+
+  // The record as it is, or would be if an exit that nobody has recorded yet were.
+  StatusOr<runtime::ContainerRecord> Observe(const ContainerId& id);
+  StatusOr<runtime::MonitorConnection> Connect(const ContainerId& id) const;
+  Status RecoverContainer(const ContainerId& id);
+  void RecoverRunDirEntry(const std::string& name);
+  // Watches the container's monitor if it runs; called for what other processes started.
+  void Adopt(const ContainerId& id);
+
+  // Destroyed in reverse: the supervisor's thread first, then queued work, then the snapshot.
+  std::unique_ptr<runtime::StateSnapshot> snapshot_;
+  std::unique_ptr<core::ThreadPool> pool_;
+  std::unique_ptr<runtime::Supervisor> supervisor_;
+};
+
+}  // namespace v1
+}  // namespace minibox

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every workload gets unless told otherwise (spec §12.4, §12.8-12.10). Pure data;
+// containers and build steps share it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "init/launch_spec.h"
+#include "minibox/runtime.h"
+#include "minibox/status.h"
+
+namespace minibox::runtime {
+
+// The kernel file systems of spec §12.4, in order. /sys of the host network is a bind of
+// descriptor `host_sys_index`; -1: a sysfs of the own network namespace.
+std::vector<init::MountOp> DefaultMounts(uint64_t shm_bytes, bool privileged, int host_sys_index);
+
+std::vector<std::string> DefaultMaskedPaths();
+std::vector<std::string> DefaultReadOnlyPaths();
+
+// CORE, NOFILE and NPROC; `nr_open` is the host's. Best effort.
+std::vector<init::Rlimit> DefaultRlimits(uint64_t nr_open);
+// For an own network namespace: ports below 1024 and ping for everybody.
+std::vector<std::pair<std::string, std::string>> DefaultSysctls(bool user_namespace,
+                                                                uint32_t id_count);
+
+// Capabilities, seccomp program and no_new_privs of `security` into `spec`.
+// kInvalidArgument "cap_add[1]".
+Status ApplySecurity(const Security& security, init::LaunchSpec& spec);
+
+}  // namespace minibox::runtime

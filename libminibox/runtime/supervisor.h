@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Notices the ends of runs, and runs that other processes start.
+//
+//   monitor.sock of each run ──> event loop ──> on_exit(id, run, what the monitor said)
+//   inotify on RunDir        ──> event loop ──> on_new(id): a directory <id> has appeared
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "minibox/runtime.h"
+#include "minibox/status.h"
+#include "runtime/launcher.h"
+
+namespace minibox::runtime {
+
+// Thread-safe. The callbacks run on the loop's thread and must not block.
+class Supervisor {
+ public:
+  struct Callbacks {
+    std::function<void(const ContainerId&, const MonitorIdentity&, std::optional<ExitStatus>)>
+        on_exit{};
+    std::function<void(const ContainerId&)> on_new{};
+  };
+  // `run_dir` is borrowed for the call.
+  static StatusOr<std::unique_ptr<Supervisor>> Create(int run_dir, Callbacks callbacks);
+  // No callback runs afterwards.
+  ~Supervisor();
+
+  // Watches until the exit. A second watch of the same run is dropped.
+  Status Watch(const ContainerId& id, const MonitorIdentity& run, MonitorConnection connection);
+  bool IsWatched(const ContainerId& id, const MonitorIdentity& run) const;
+
+ private:
+  Supervisor();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace minibox::runtime
