@@ -17,8 +17,18 @@ struct OverlaySpec {
   int upper = -1, work = -1;  // both or neither (read-only); on one file system
 };
 
+// How the kernel is told its layers. What it cannot do fails with sys_errno() EINVAL.
+enum class OverlayLayers {
+  kDescriptors,  // 6.13: fsconfig takes descriptors
+  kAppended,     // 6.7: "lowerdir+" takes one name at a time, so their number is unlimited
+  kOption,       // one "lowerdir" option of at most 255 bytes: some fifteen layers
+};
+
 // redirect_dir=off,metacopy=off,index=off, so the upper is always a complete layer diff.
-// Uses fsconfig descriptors, else lowerdir+ with /proc/self/fd names, else the string form.
+// The mount is nosuid, nodev and noexec: nothing is run from it. Uses fsconfig descriptors,
+// else lowerdir+ with /proc/self/fd names, else the string form.
 StatusOr<core::Fd> MountOverlay(const OverlaySpec& spec);
+// The same in one way only.
+StatusOr<core::Fd> MountOverlay(const OverlaySpec& spec, OverlayLayers layers);
 
 }  // namespace minibox::kernel

@@ -3,7 +3,6 @@
 
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -72,14 +71,6 @@ std::string FsMessage(int fs) {
 
 int Unmount(const char* path, int flags) {
   return RetryEintr([&] { return umount2(path, flags); });
-}
-
-core::Fd PidfdOpen(pid_t pid) {
-  return core::Fd(RetryEintr([&] { return pidfd_open(pid, 0); }));
-}
-
-int PidfdSendSignal(int pidfd, int signal) {
-  return RetryEintr([&] { return pidfd_send_signal(pidfd, signal, nullptr, 0); });
 }
 
 pid_t Clone3(const struct clone_args& arguments) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// System calls that libc does not wrap, or wraps without retrying EINTR. Thin: on failure
-// errno is set and the result is an invalid Fd or -1; the caller knows what to say.
-// Every call has its row in docs/kernel-features.md.
+// System calls about mounts, and those that ask what the kernel can do, that libc does not wrap
+// or wraps without retrying EINTR (core/syscalls.h has those of processes and files). Thin: on
+// failure errno is set and the result is an invalid Fd or -1; the caller knows what to say. Every
+// call has its row in docs/kernel-features.md.
 #pragma once
 
 #include <sys/mount.h>
@@ -31,10 +32,6 @@ int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr at
 // "overlay: upperdir is in-use by another mount". Leaves errno as it was.
 std::string FsMessage(int fs);
 int Unmount(const char* path, int flags);
-
-// Processes by descriptor (5.3).
-core::Fd PidfdOpen(pid_t pid);
-int PidfdSendSignal(int pidfd, int signal);
 
 // clone3(2) (5.3) without a stack: what fork(2) is if it succeeds, so only for asking the
 // kernel with arguments that it must refuse.
