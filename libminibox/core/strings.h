@@ -53,9 +53,12 @@ std::optional<int64_t> ParseInt64(std::string_view text);
 std::optional<uint64_t> ParseUint64(std::string_view text);
 std::string HexEncode(std::string_view bytes);
 bool IsValidUtf8(std::string_view text);
-// Control characters as \xNN, so that a name or message cannot move a terminal's cursor.
+// Each byte that belongs to no UTF-8 sequence becomes U+FFFD.
+std::string ReplaceInvalidUtf8(std::string_view text);
+// Control characters and bytes that are no UTF-8 as \xNN, so that a name or message cannot move a
+// terminal's cursor.
 std::string EscapeControl(std::string_view text);
-// Levenshtein distance, computed up to `limit`.
+// Levenshtein distance; limit + 1 stands for anything above `limit`.
 int EditDistance(std::string_view a, std::string_view b, int limit);
 // "15s", "1m30s", "250ms", "90" -> nanoseconds; spec §3. kInvalidArgument.
 StatusOr<int64_t> ParseDurationNs(std::string_view text);
