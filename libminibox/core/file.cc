@@ -63,9 +63,10 @@ StatusOr<std::string> ReadAll(int fd, size_t limit) {
   std::string content;
   struct stat st {};
   size_t chunk = kChunk;
-  // One byte more than the file has: the end is seen without a second buffer.
-  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-    chunk = std::min(static_cast<size_t>(std::max<off_t>(st.st_size, 0)), limit) + 1;
+  // One byte more than the file has: the end is seen without a second buffer. Files of procfs
+  // claim to be empty, and those below /proc/sys give nothing after a first short read.
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+    chunk = std::min(static_cast<size_t>(st.st_size), limit) + 1;
   }
   while (true) {
     const size_t have = content.size();
