@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "kernel/seccomp_profile.h"
 #include "minibox/status.h"
 
 namespace minibox::kernel {
@@ -13,5 +15,13 @@ namespace minibox::kernel {
 // sibling, granting what the profile ties to `capabilities` (a mask). Compiled once per
 // mask and process; later calls return the cached program. Thread-safe.
 StatusOr<std::string> DefaultSeccompProgram(uint64_t capabilities);
+
+struct ArchProfile {
+  uint32_t audit_arch = 0;
+  std::vector<SyscallRange> ranges{};
+};
+// The program for these architectures; ENOSYS for every other. A binary search over the
+// ranges: loading costs by the instruction, so there are few, and a call passes about ten.
+StatusOr<std::string> CompileSeccomp(const std::vector<ArchProfile>& profiles);
 
 }  // namespace minibox::kernel
