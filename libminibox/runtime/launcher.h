@@ -55,6 +55,8 @@ struct MonitorIdentity {
   uint64_t start_time = 0;  // clock ticks since boot
 };
 
+class LaunchAttempt;
+
 // A connection to a living monitor. Movable; methods may be called from any thread.
 class MonitorConnection {
  public:
@@ -70,10 +72,12 @@ class MonitorConnection {
   // Blocks. kCancelled when `stop` is requested.
   StatusOr<ExitStatus> WaitExit(std::stop_token stop = {});
   // To the workload; SIGKILL goes to PID 1 and so to every process. Never to a recycled pid.
+  // Asynchronous. kFailedPrecondition "container_not_running" if the exit is known,
+  // kUnavailable if the monitor is gone.
   Status Signal(int signal);
 
  private:
-  friend class Launcher;
+  friend class LaunchAttempt;
   friend StatusOr<MonitorConnection> ConnectMonitor(int run_dir);
   struct Impl;
   explicit MonitorConnection(std::unique_ptr<Impl> impl);
@@ -88,6 +92,12 @@ struct LaunchHooks {
   std::function<Status(const SetUp&)> configure{};
 };
 
+// A step of a launch and how long after the call of Launch it had ended.
+struct LaunchStep {
+  std::string name{};
+  std::chrono::nanoseconds at{0};
+};
+
 struct Launched {
   pid_t pid = -1;
   MonitorIdentity monitor{};
@@ -95,11 +105,13 @@ struct Launched {
   // With `capture`: framed output, see ReadOutput. Reading slowly slows the workload.
   core::Fd output{};
   std::vector<std::string> warnings{};
+  std::vector<LaunchStep> steps{};  // by time; those of PID 1 and the monitor overlap
 };
 
 // Reads the captured output until its end, handing every piece to `sink` in order.
-// An error of the sink ends it and is returned; kCancelled when `stop` is requested.
-// Output that the workload's descendants still hold open ends with PID 1.
+// An error of the sink ends it and is returned; kCancelled when `stop` is requested; kDataLoss
+// if the monitor was killed. Output that the workload's descendants still hold open ends with
+// PID 1.
 Status ReadOutput(int output, const OutputFn& sink, std::stop_token stop = {});
 
 class Launcher {
@@ -111,7 +123,9 @@ class Launcher {
   // Returns once the workload has been exec'd. On failure nothing is left: no process, mount,
   // socket. `cgroup` is borrowed. Failures follow spec §12.2: kInvalidArgument
   // "command_not_found", "command_not_executable", "invalid_argument" (field "user",
-  // "workdir", …); kInternal "unsupported_by_host" or "start_failed". Thread-safe.
+  // "workdir", "volumes", "sysctls", …); kInternal "unsupported_by_host" (field "userns" if
+  // user namespaces or id-mapped mounts are what is missing) or "start_failed";
+  // kResourceExhausted "no_space". Thread-safe.
   StatusOr<Launched> Launch(const init::LaunchSpec& spec, const LaunchFds& fds,
                             const kernel::Cgroup& cgroup, bool capture, const LaunchHooks& hooks,
                             std::stop_token stop = {});

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Monitors are children of the process that launched them for as long as it lives, and must be
+// reaped by it. Nobody waits for them: they are looked at when something happens anyway.
+#pragma once
+
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "core/fd.h"
+
+namespace minibox::runtime {
+
+// Reaps the monitor of `pidfd` if it has ended, waiting up to `timeout_ms` for that. True if
+// it has been reaped.
+bool ReapMonitor(int pidfd, int timeout_ms);
+
+// Thread-safe.
+class MonitorReaper {
+ public:
+  ~MonitorReaper() { Sweep(); }
+  // Takes a monitor that nobody has a connection to any more.
+  void Add(core::Fd pidfd);
+  // Reaps what has ended meanwhile.
+  void Sweep();
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<core::Fd> monitors_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace minibox::runtime
