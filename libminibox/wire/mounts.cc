@@ -9,18 +9,16 @@ namespace minibox::wire {
 namespace {
 
 void ReadSources(FieldReader& fields, std::string_view name, Mount::Kind kind,
-                 std::vector<Mount>* mounts, std::vector<std::string>* origins) {
+                 std::vector<Mount>* mounts) {
   std::vector<std::pair<std::string, std::vector<std::string>>> entries;
   fields.ListMap(name, &entries);
   for (const auto& [source, targets] : entries) {
-    const std::string origin = EntryName(name, source);
-    if (source.empty()) fields.Fail(InvalidField(origin, "must not be empty"));
+    if (source.empty()) fields.Fail(InvalidField(EntryName(name, source), "must not be empty"));
     for (const std::string& target : targets) {
       const size_t colon = target.find(':');
       Mount mount{.kind = kind, .source = source, .target = target.substr(0, colon)};
       if (colon != std::string::npos) mount.options = target.substr(colon + 1);
       mounts->push_back(std::move(mount));
-      origins->push_back(origin);
     }
   }
 }
@@ -48,15 +46,13 @@ void WriteSources(json::Writer& writer, std::string_view name, Mount::Kind kind,
 
 }  // namespace
 
-void ReadMounts(FieldReader& fields, std::vector<Mount>* mounts,
-                std::vector<std::string>* origins) {
-  ReadSources(fields, "volumes", Mount::Kind::kBind, mounts, origins);
-  ReadSources(fields, "named_volumes", Mount::Kind::kVolume, mounts, origins);
+void ReadMounts(FieldReader& fields, std::vector<Mount>* mounts) {
+  ReadSources(fields, "volumes", Mount::Kind::kBind, mounts);
+  ReadSources(fields, "named_volumes", Mount::Kind::kVolume, mounts);
   std::map<std::string, std::string> tmpfs;
   fields.TextMap("tmpfs", &tmpfs);
   for (const auto& [target, options] : tmpfs) {
     mounts->push_back({.kind = Mount::Kind::kTmpfs, .target = target, .options = options});
-    origins->push_back(EntryName("tmpfs", target));
   }
 }
 

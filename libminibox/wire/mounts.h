@@ -11,8 +11,8 @@
 
 namespace minibox::wire {
 
-// Appends to `mounts`, and to `origins` the name of the request field of each.
-void ReadMounts(FieldReader& fields, std::vector<Mount>* mounts, std::vector<std::string>* origins);
+// Appends to `mounts`.
+void ReadMounts(FieldReader& fields, std::vector<Mount>* mounts);
 // The three fields as far as there are such mounts, within an open object.
 void WriteMounts(json::Writer& writer, const std::vector<Mount>& mounts);
 

@@ -4,8 +4,6 @@
 #include <arpa/inet.h>
 
 #include <optional>
-#include <set>
-#include <tuple>
 
 #include "core/errors.h"
 #include "core/status_macros.h"
@@ -97,19 +95,6 @@ StatusOr<std::vector<PortMapping>> ParsePorts(std::string_view host, std::string
     ports.push_back(std::move(port));
   }
   return ports;
-}
-
-Status CheckPortConflicts(const std::vector<PortMapping>& ports) {
-  std::set<std::tuple<std::string, uint16_t, PortMapping::Protocol>> seen;
-  for (const PortMapping& port : ports) {
-    if (port.host_port == 0) continue;
-    const std::string address = port.host_ip == "0.0.0.0" ? "" : port.host_ip;
-    if (!seen.insert({address, port.host_port, port.protocol}).second) {
-      return core::Error(StatusCode::kInvalidArgument, "invalid_argument",
-                         core::StrCat("host port ", HostSide(port), " is published twice"));
-    }
-  }
-  return Status();
 }
 
 std::string HostSide(const PortMapping& port) {

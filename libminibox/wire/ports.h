@@ -16,9 +16,6 @@ namespace minibox::wire {
 // on either side. kInvalidArgument without field: the caller knows where the text comes from.
 StatusOr<std::vector<PortMapping>> ParsePorts(std::string_view host, std::string_view container);
 
-// The error if two entries claim the same address, port and protocol.
-Status CheckPortConflicts(const std::vector<PortMapping>& ports);
-
 std::string HostSide(const PortMapping& port);       // "127.0.0.1:8080", "53/udp"
 std::string ContainerSide(const PortMapping& port);  // "80", "53/udp"
 

@@ -30,12 +30,6 @@ void ReadLimits(FieldReader& fields, Resources* out) {
   ReadStepLimits(fields, out);
   int64_t swap = 0, weight = 0, oom = 0;
   ReadLimitOrUnlimited(fields, "memory_swap", kMaxMemoryMib, &swap);
-  if (swap > 0 && swap * kMib < out->memory_bytes.value_or(0)) {
-    fields.Fail(InvalidField("memory_swap", "must be at least memory"));
-  }
-  if (swap != 0 && !out->memory_bytes.has_value()) {
-    fields.Fail(InvalidField("memory_swap", "needs memory"));
-  }
   if (swap != 0) out->memory_swap_bytes = swap < 0 ? -1 : swap * kMib;
   fields.Text("cpuset", &out->cpuset);
   fields.Int("io_weight", 1, 1000, &weight);

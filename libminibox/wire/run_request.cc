@@ -34,14 +34,9 @@ void ReadPorts(FieldReader& fields, RunRequest* request) {
     for (const std::string& container : containers) {
       auto parsed = ParsePorts(host, container);
       if (!parsed.ok()) return fields.Fail(WithField(origin, parsed.status()));
-      for (PortMapping& port : *parsed) {
-        request->spec.ports.push_back(std::move(port));
-        request->port_fields.push_back(origin);
-      }
+      for (PortMapping& port : *parsed) request->spec.ports.push_back(std::move(port));
     }
   }
-  const Status conflict = CheckPortConflicts(request->spec.ports);
-  if (!conflict.ok()) fields.Fail(WithField("ports", conflict));
 }
 
 void ReadTimes(FieldReader& fields, ContainerSpec* spec) {
@@ -155,7 +150,7 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
   fields.TextMap("sysctls", &spec.sysctls);
   ReadPorts(fields, &request);
   fields.TextList("env", &spec.env, Chars::kText);
-  ReadMounts(fields, &spec.mounts, &request.mount_fields);
+  ReadMounts(fields, &spec.mounts);
   int64_t shm_mib = 0;
   fields.Int("shm_size", 1, kMaxShmMib, &shm_mib);
   if (shm_mib != 0) spec.shm_bytes = static_cast<uint64_t>(shm_mib) * kMib;
@@ -176,9 +171,6 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
     spec.stop_signal = IsZero(signal) ? "" : signal.Dump();
   } else {
     fields.Text("stop_signal", &spec.stop_signal);
-  }
-  if (!spec.stop_signal.empty() && !core::ParseSignal(spec.stop_signal)) {
-    fields.Fail(InvalidField("stop_signal", core::StrCat("no signal '", spec.stop_signal, "'")));
   }
   ReadTimes(fields, &spec);
   std::string on_disconnect;
@@ -256,44 +248,6 @@ std::string ToJson(const RunRequest& request) {
   if (!spec.init) writer.Key("init").Bool(false);
   writer.EndObject();
   return writer.Take();
-}
-
-Status NameRequestField(const RunRequest& request, const Status& status) {
-  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"working_dir", "workdir"},
-      {"shm_bytes", "shm_size"},
-      {"remove_on_exit", "rm"},
-      {"security.read_only_rootfs", "read_only"},
-      {"security.host_userns", "userns"},
-      {"security.", ""},
-      {"resources.memory_bytes", "memory"},
-      {"resources.memory_swap_bytes", "memory_swap"},
-      {"resources.cpu_quota_us", "cpu"},
-      {"resources.pids", "pids_limit"},
-      {"resources.", ""},
-  };
-  const std::string& field = status.field();
-  std::string name;
-  const auto indexed = [&](std::string_view prefix, const std::vector<std::string>& origins) {
-    if (!field.starts_with(prefix)) return;
-    const size_t close = field.find(']');
-    const auto index =
-        core::ParseUint64(std::string_view(field).substr(prefix.size(), close - prefix.size()));
-    if (index && *index < origins.size()) name = origins[*index];
-  };
-  indexed("mounts[", request.mount_fields);
-  indexed("ports[", request.port_fields);
-  for (const auto& [ours, theirs] : kNames) {
-    if (!name.empty()) break;
-    if (ours.ends_with('.') ? field.starts_with(ours) : field == ours) {
-      name = core::StrCat(theirs, std::string_view(field).substr(ours.size()));
-    }
-  }
-  if (name.empty()) return status;
-  std::string message = status.message();
-  if (message.starts_with(field + ":")) message = name + message.substr(field.size());
-  return Status(status.code(), std::move(message),
-                {.sys_errno = status.sys_errno(), .reason = status.reason(), .field = name});
 }
 
 }  // namespace minibox::wire

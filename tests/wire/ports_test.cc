@@ -73,18 +73,5 @@ TEST(Ports, MalformedTextIsRefused) {
   }
 }
 
-TEST(Ports, TheSameHostPortTwiceIsAConflict) {
-  const auto two = [](const char* a, const char* b) {
-    std::vector<PortMapping> ports = *ParsePorts(a, "80");
-    ports.push_back(ParsePorts(b, "81")->front());
-    return CheckPortConflicts(ports).ok();
-  };
-  EXPECT_FALSE(two("8080", "8080"));
-  EXPECT_FALSE(two("8080", "0.0.0.0:8080"));
-  EXPECT_TRUE(two("8080", "8080/udp"));
-  EXPECT_TRUE(two("8080", "127.0.0.1:8080"));
-  EXPECT_TRUE(two("0", "0"));
-}
-
 }  // namespace
 }  // namespace minibox::wire
