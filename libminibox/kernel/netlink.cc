@@ -5,6 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -48,8 +49,7 @@ std::string ExtendedText(const nlmsghdr* header) {
   if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) offset += error->msg.nlmsg_len - sizeof(nlmsghdr);
   if (offset > mnl_nlmsg_get_payload_len(header)) return {};
   std::string text;
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, header, offset) {
+  for (const nlattr* attribute : Attributes(header, offset)) {
     if (mnl_attr_get_type(attribute) != NLMSGERR_ATTR_MSG) continue;
     const auto* bytes = static_cast<const char*>(mnl_attr_get_payload(attribute));
     text.assign(bytes, strnlen(bytes, mnl_attr_get_payload_len(attribute)));
@@ -62,7 +62,32 @@ Status Refusal(std::string_view call, std::string_view object, int err, const st
   return core::SysError(call, core::StrCat(object, " (", text, ")"), err);
 }
 
+std::vector<const nlattr*> ParseAttributes(const char* bytes, size_t size) {
+  std::vector<const nlattr*> attributes;
+  while (size >= NLA_HDRLEN) {
+    const auto* attribute = reinterpret_cast<const nlattr*>(bytes);
+    if (!mnl_attr_ok(attribute, static_cast<int>(size))) break;
+    attributes.push_back(attribute);
+    const size_t step = std::min<size_t>(NLA_ALIGN(attribute->nla_len), size);
+    bytes += step;
+    size -= step;
+  }
+  return attributes;
+}
+
 }  // namespace
+
+std::vector<const nlattr*> Attributes(const nlmsghdr* message, size_t header_bytes) {
+  const size_t skipped = NLMSG_HDRLEN + NLMSG_ALIGN(header_bytes);
+  if (message->nlmsg_len < skipped) return {};
+  return ParseAttributes(reinterpret_cast<const char*>(message) + skipped,
+                         message->nlmsg_len - skipped);
+}
+
+std::vector<const nlattr*> NestedAttributes(const nlattr* attribute) {
+  return ParseAttributes(static_cast<const char*>(mnl_attr_get_payload(attribute)),
+                         mnl_attr_get_payload_len(attribute));
+}
 
 nlmsghdr* NetlinkBatch::header(const Message& message) {
   return reinterpret_cast<nlmsghdr*>(bytes_.data() + message.offset);

@@ -21,6 +21,10 @@
 
 namespace minibox::kernel {
 
+// The attributes behind the family's header of `header_bytes`, and those inside of one.
+std::vector<const nlattr*> Attributes(const nlmsghdr* message, size_t header_bytes);
+std::vector<const nlattr*> NestedAttributes(const nlattr* attribute);
+
 class NetlinkBatch {
  public:
   // Starts a message whose attributes need at most `room` bytes; the pointer is good until the

@@ -296,8 +296,7 @@ StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view 
     const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
     if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE)) continue;
     NftRuleName rule;
-    const nlattr* attribute = nullptr;
-    mnl_attr_for_each(attribute, header, sizeof(nfgenmsg)) {
+    for (const nlattr* attribute : Attributes(header, sizeof(nfgenmsg))) {
       if (mnl_attr_get_type(attribute) == NFTA_RULE_CHAIN) {
         rule.chain = mnl_attr_get_str(attribute);
       } else if (mnl_attr_get_type(attribute) == NFTA_RULE_USERDATA) {

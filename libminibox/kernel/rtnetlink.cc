@@ -74,11 +74,9 @@ void AddAddAddress(NetlinkBatch& batch, const Address& address, uint16_t type,
 }
 
 void ParseAfSpec(const nlattr* spec, Link* link) {
-  const nlattr* family = nullptr;
-  mnl_attr_for_each_nested(family, spec) {
+  for (const nlattr* family : NestedAttributes(spec)) {
     if (mnl_attr_get_type(family) != AF_INET) continue;
-    const nlattr* conf = nullptr;
-    mnl_attr_for_each_nested(conf, family) {
+    for (const nlattr* conf : NestedAttributes(family)) {
       constexpr size_t kOffset = (IPV4_DEVCONF_ROUTE_LOCALNET - 1) * sizeof(uint32_t);
       if (mnl_attr_get_type(conf) != IFLA_INET_CONF ||
           mnl_attr_get_payload_len(conf) < kOffset + sizeof(uint32_t)) {
@@ -97,8 +95,7 @@ Link ParseLink(const nlmsghdr* message) {
   const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
   link.index = info->ifi_index;
   link.up = (info->ifi_flags & IFF_UP) != 0;
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, message, sizeof(ifinfomsg)) {
+  for (const nlattr* attribute : Attributes(message, sizeof(ifinfomsg))) {
     switch (mnl_attr_get_type(attribute)) {
       case IFLA_IFNAME:
         link.name = mnl_attr_get_str(attribute);
@@ -118,8 +115,7 @@ Link ParseLink(const nlmsghdr* message) {
         }
         break;
       case IFLA_LINKINFO: {
-        const nlattr* kind = nullptr;
-        mnl_attr_for_each_nested(kind, attribute) {
+        for (const nlattr* kind : NestedAttributes(attribute)) {
           if (mnl_attr_get_type(kind) == IFLA_INFO_KIND) link.kind = mnl_attr_get_str(kind);
         }
         break;
@@ -194,8 +190,7 @@ StatusOr<std::vector<Address>> Rtnetlink::ListAddresses(int link) {
     Address address;
     address.prefix_length = found->ifa_prefixlen;
     address.link = static_cast<int>(found->ifa_index);
-    const nlattr* attribute = nullptr;
-    mnl_attr_for_each(attribute, Header(reply), sizeof(ifaddrmsg)) {
+    for (const nlattr* attribute : Attributes(Header(reply), sizeof(ifaddrmsg))) {
       if (mnl_attr_get_type(attribute) == IFA_LOCAL) {
         address.address = ntohl(mnl_attr_get_u32(attribute));
       }
@@ -219,8 +214,7 @@ StatusOr<std::vector<Route>> Rtnetlink::ListRoutes() {
     route.prefix_length = found->rtm_dst_len;
     route.type = found->rtm_type;
     route.table = found->rtm_table;
-    const nlattr* attribute = nullptr;
-    mnl_attr_for_each(attribute, Header(reply), sizeof(rtmsg)) {
+    for (const nlattr* attribute : Attributes(Header(reply), sizeof(rtmsg))) {
       switch (mnl_attr_get_type(attribute)) {
         case RTA_DST:
           route.destination = ntohl(mnl_attr_get_u32(attribute));

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/endpoint.h"
+
+#include "absl/cleanup/cleanup.h"
+#include "core/errors.h"
+#include "core/failpoint.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "network/bridge.h"
+#include "network/firewall.h"
+#include "network/ipv4.h"
+
+namespace minibox::network {
+namespace {
+
+constexpr const char* kInnerName = "eth0";
+
+}  // namespace
+
+Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std::string_view bridge,
+                      int netns, int rtnetlink) {
+  const auto address = ParseIpv4(endpoint.ip);
+  const auto gateway = ParseIpv4(endpoint.gateway);
+  const auto mac = ParseMac(endpoint.mac);
+  if (!address || !gateway || !mac) {
+    return core::InvalidArgument("endpoint", "has no valid address, gateway or mac");
+  }
+  MBX_ASSIGN_OR_RETURN(kernel::Rtnetlink host, kernel::Rtnetlink::Open());
+  MBX_ASSIGN_OR_RETURN(kernel::Rtnetlink inside, kernel::Rtnetlink::Wrap(rtnetlink));
+  MBX_ASSIGN_OR_RETURN(const kernel::Link master, host.GetLink(bridge));
+
+  const std::string name = HostLinkName(container);
+  kernel::VethSpec veth;
+  veth.name = name;
+  veth.master = master.index;
+  veth.mtu = master.mtu;
+  veth.group = kContainerLinkGroup;
+  veth.peer_name = kInnerName;
+  veth.peer_mac = *mac;
+  veth.peer_netns = netns;
+  Status created = host.CreateVeth(veth);
+  if (created.code() == StatusCode::kAlreadyExists) {
+    // The container was here a moment ago, and the kernel has not yet come to its namespace.
+    const Status deleted = host.DeleteLink(name);
+    if (!deleted.ok() && deleted.code() != StatusCode::kNotFound) return deleted;
+    created = host.CreateVeth(veth);
+  }
+  MBX_RETURN_IF_ERROR(created);
+  // The namespace would take the link along, but the caller may keep it for another attempt.
+  absl::Cleanup undo = [&] { (void)host.DeleteLink(name); };
+
+  MBX_FAILPOINT("network.attach.link");
+  MBX_ASSIGN_OR_RETURN(const kernel::Link inner, inside.GetLink(kInnerName));
+  MBX_RETURN_IF_ERROR(
+      inside.SetUpEndpoint({*address, endpoint.prefix_length, inner.index}, *gateway));
+  MBX_FAILPOINT("network.attach.configured");
+  std::move(undo).Cancel();
+  return Status();
+}
+
+}  // namespace minibox::network
