@@ -180,11 +180,11 @@ std::string_view Describe(rapidjson::ParseErrorCode code) {
     case rapidjson::kParseErrorStringUnicodeSurrogateInvalid:
       return "invalid \\u escape";
     case rapidjson::kParseErrorStringEscapeInvalid:
-      return "invalid escape";
+      return "invalid escape or control character in a string";
     case rapidjson::kParseErrorStringMissQuotationMark:
       return "unterminated string";
     case rapidjson::kParseErrorStringInvalidEncoding:
-      return "invalid UTF-8 or control character in a string";
+      return "invalid UTF-8 in a string";
     case rapidjson::kParseErrorNumberTooBig:
       return "number out of range";
     case rapidjson::kParseErrorNumberMissFraction:
@@ -259,7 +259,12 @@ StatusOr<Value> Parse(std::string_view text, const ParseLimits& limits) {
   if (result.IsError()) {
     if (!handler.error().ok()) return handler.error();
     if (cut && result.Offset() >= input.size()) return too_large;
-    return SyntaxError(input, result.Offset(), Describe(result.Code()));
+    // "]" too is an empty document to RapidJSON.
+    auto code = result.Code();
+    if (code == rapidjson::kParseErrorDocumentEmpty && result.Offset() < input.size()) {
+      code = rapidjson::kParseErrorValueInvalid;
+    }
+    return SyntaxError(input, result.Offset(), Describe(code));
   }
   if (limits.end != nullptr) {
     *limits.end = stream.Tell();

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -133,6 +132,28 @@ StatusOr<std::vector<ChildPlan::Range>> NumbersBetween(
   return ranges;
 }
 
+// ioctl(PIDFD_GET_INFO), which Debian 12's headers do not have.
+struct PidfdInfo {
+  uint64_t mask, cgroup;
+  uint32_t pid, tgid, ppid, ids[8];
+  int32_t exit_code;
+};
+constexpr unsigned long kPidfdGetInfo = _IOWR(0xff, 11, PidfdInfo);
+constexpr uint64_t kPidfdInfoExit = 1u << 3;
+
+// The result of a child that somebody else reaped.
+StatusOr<WaitResult> ResultOfReaped(int pidfd) {
+  PidfdInfo info{.mask = kPidfdInfoExit};
+  if (ioctl(pidfd, kPidfdGetInfo, &info) != 0 || (info.mask & kPidfdInfoExit) == 0) {
+    return SysError("waitid", StrCat("pidfd ", pidfd), ECHILD);
+  }
+  if (WIFSIGNALED(info.exit_code)) {
+    const int signal = WTERMSIG(info.exit_code);
+    return WaitResult{.code = 128 + signal, .signal = signal};
+  }
+  return WaitResult{.code = WEXITSTATUS(info.exit_code), .signal = 0};
+}
+
 StatusOr<WaitResult> ResultOf(const siginfo_t& info) {
   switch (info.si_code) {
     case CLD_EXITED:
@@ -195,6 +216,7 @@ StatusOr<WaitResult> WaitPidfd(int pidfd) {
   // __WALL: until exec such a child has no exit signal, and is not waited for otherwise.
   const auto type = static_cast<idtype_t>(P_PIDFD);
   while (waitid(type, static_cast<id_t>(pidfd), &info, WEXITED | __WALL) != 0) {
+    if (errno == ECHILD) return ResultOfReaped(pidfd);
     if (errno != EINTR) return SysError("waitid", StrCat("pidfd ", pidfd));
   }
   return ResultOf(info);

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,16 +28,19 @@ struct Spawned {
   Fd pidfd{};
 };
 
-// clone3(CLONE_VM | CLONE_VFORK | CLONE_PIDFD), exit signal 0, so that the host program
-// neither gets SIGCHLD for it nor reaps it with wait(-1). Signal dispositions and mask are
-// the defaults in the child. Returns after exec; an exec failure is the error.
+// clone3(CLONE_VM | CLONE_VFORK | CLONE_PIDFD): no copy of the host's memory, none of its code
+// runs in the child. Signal dispositions and mask are the defaults in the child. Returns after
+// exec; an exec failure is the error, and then the host hears nothing of the child.
+// execve(2) makes SIGCHLD the exit signal of any process, so a host that handles it gets one
+// when the program ends, and one that reaps with wait(-1) may be first: see WaitPidfd.
 StatusOr<Spawned> Spawn(const SpawnOptions& options);
 
 struct WaitResult {
   int code = 0;    // exit status; 128+signal if killed
   int signal = 0;  // 0 if it exited
 };
-// Waits for and reaps a child of this process by its pidfd.
+// Waits for and reaps a child of this process by its pidfd. If the host reaped it (or ignores
+// SIGCHLD), the kernel still tells the result from Linux 6.15 on; before, sys_errno() ECHILD.
 StatusOr<WaitResult> WaitPidfd(int pidfd);
 
 // Start time of a process in clock ticks since boot (/proc/<pid>/stat field 22); with the

@@ -53,7 +53,8 @@ class TreeRemover {
     const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR* stream = fd < 0 ? nullptr : fdopendir(fd);
     if (stream == nullptr) {
-      Note("openat", ".");
+      // A directory that another remover has taken is empty.
+      if (errno != ENOENT) Note("openat", ".");
       if (fd >= 0) close(fd);
       return entries;
     }
@@ -100,8 +101,13 @@ class TreeRemover {
       return false;
     }
     if (depth >= kMaxDepth) return MoveUp(dir, entry.name);
-    const Fd below = OpenSameMount(dir, entry.name);
-    if (!below.valid()) return false;
+    const Fd below(openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!below.valid()) {
+      if (errno == ENOENT) return true;
+      Note("openat", entry.name);
+      return false;
+    }
+    if (!MayEnter(below.get(), entry.name)) return false;
     if (depth < 0) top_ = below.get();
     EmptyLevel(below.get(), depth + 1);
     if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
@@ -118,23 +124,17 @@ class TreeRemover {
     return false;
   }
 
-  Fd OpenSameMount(int dir, const std::string& name) {
-    Fd below(openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!below.valid()) {
-      Note("openat", name);
-      return below;
-    }
-    // rmdir of a mount point fails with EBUSY, but a bind mount of the same file system looks
-    // like any directory until then.
+  // False for a mount point. rmdir fails on one with EBUSY, but a bind mount of the same file
+  // system looks like any directory until then.
+  bool MayEnter(int dir, const std::string& name) {
     struct statx info {};
-    if (statx(below.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, &info) != 0) {
+    if (statx(dir, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &info) != 0) {
       Note("statx", name);
-      below.reset();
-    } else if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
-      Note("unlinkat", name, EBUSY);
-      below.reset();
+      return false;
     }
-    return below;
+    if ((info.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return true;
+    Note("unlinkat", name, EBUSY);
+    return false;
   }
 
   Status first_error_;
