@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "archive/layer_diff.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "archive/dir_chain.h"
+#include "archive/entry_path.h"
+#include "archive/layer_xattrs.h"
+#include "archive/overlay_marks.h"
+#include "archive/tar_format.h"
+#include "archive/tar_writer.h"
+#include "core/errors.h"
+#include "core/fd.h"
+#include "core/sha256.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+
+namespace minibox::archive {
+namespace {
+
+constexpr size_t kBufferBytes = 256u << 10;
+constexpr size_t kMaxXattrNames = 64u << 10;
+constexpr size_t kMaxNameInMessage = 256;
+constexpr mode_t kRootMode = 0755;
+
+std::string ShownPath(std::string_view path) {
+  return core::EscapeControl(path.substr(0, kMaxNameInMessage));
+}
+
+// Counts, hashes and passes on what is written.
+class TarSink {
+ public:
+  explicit TarSink(const WriteFn& sink) : sink_(sink) { buffer_.reserve(kBufferBytes); }
+
+  Status Write(std::string_view bytes) {
+    if (buffer_.size() + bytes.size() > kBufferBytes) MBX_RETURN_IF_ERROR(Flush());
+    if (bytes.size() >= kBufferBytes) return Pass(bytes);
+    buffer_ += bytes;
+    return {};
+  }
+  Status Zeros(size_t count) { return Write(std::string_view(kTarZeros, count)); }
+  Status Flush() {
+    const Status status = Pass(buffer_);
+    buffer_.clear();
+    return status;
+  }
+  uint64_t bytes() const { return bytes_; }
+  StatusOr<Digest> Finish() {
+    MBX_RETURN_IF_ERROR(Flush());
+    return Digest::Parse(core::StrCat("sha256:", hash_.FinishHex()));
+  }
+
+ private:
+  Status Pass(std::string_view bytes) {
+    hash_.Update(bytes);
+    bytes_ += bytes.size();
+    return bytes.empty() ? Status() : sink_(bytes);
+  }
+
+  const WriteFn& sink_;
+  core::Sha256 hash_;
+  std::string buffer_;
+  uint64_t bytes_ = 0;
+};
+
+// What of one directory is still to be written. Children sort as "<name>/" against their
+// parent's siblings: "a", "a-b", "a/b" is the order of whole paths.
+struct Level {
+  struct Item {
+    std::string key;  // "name", or "name/" for what is below it
+    struct ::stat st {};
+  };
+  std::string path;
+  std::vector<Item> items;  // last first
+};
+
+class LayerWriter {
+ public:
+  LayerWriter(DirChain chain, const WriteFn& tar, const DiffOptions& options, std::stop_token stop)
+      : chain_(std::move(chain)), sink_(tar), options_(options), stop_(std::move(stop)) {}
+
+  StatusOr<Diff> Run() {
+    MBX_RETURN_IF_ERROR(WriteRoot());
+    MBX_RETURN_IF_ERROR(Enter(""));
+    while (!levels_.empty()) {
+      if (stop_.stop_requested()) return core::Cancelled("making a layer");
+      Level& level = levels_.back();
+      if (level.items.empty()) {
+        levels_.pop_back();
+        continue;
+      }
+      Level::Item item = std::move(level.items.back());
+      level.items.pop_back();
+      const bool below = item.key.ends_with('/');
+      if (below) item.key.pop_back();
+      const std::string path = level.path.empty() ? item.key : level.path + "/" + item.key;
+      const Status status = below ? Enter(path) : WriteEntry(path, item.key, item.st);
+      if (!status.ok()) return status.WithContext(core::StrCat("'", ShownPath(path), "'"));
+    }
+    MBX_RETURN_IF_ERROR(sink_.Zeros(kTarBlock));
+    MBX_RETURN_IF_ERROR(sink_.Zeros(kTarBlock));
+    MBX_ASSIGN_OR_RETURN(Digest diff_id, sink_.Finish());
+    return Diff{std::move(diff_id), sink_.bytes(), entries_};
+  }
+
+ private:
+  static std::string_view ParentOf(std::string_view path) {
+    const size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
+  }
+
+  // The root's own attributes, where they are not what every root has.
+  Status WriteRoot() {
+    MBX_ASSIGN_OR_RETURN(const int root, chain_.Open(""));
+    struct ::stat st {};
+    if (fstat(root, &st) != 0) return core::SysError("fstat", ".");
+    TarEntry entry = Describe("./", st);
+    entry.type = TarType::kDirectory;
+    MBX_RETURN_IF_ERROR(ReadXattrs(root, entry));
+    if (entry.mode == kRootMode && entry.uid == 0 && entry.gid == 0 && entry.xattrs.empty()) {
+      return {};
+    }
+    return sink_.Write(EncodeTarHeader(entry));
+  }
+
+  // Writes the directory's opaque marker and lines up its entries.
+  Status Enter(const std::string& path) {
+    MBX_ASSIGN_OR_RETURN(const int dir, chain_.Open(path));
+    MBX_ASSIGN_OR_RETURN(const bool opaque, IsOpaque(dir));
+    if (opaque) MBX_RETURN_IF_ERROR(WriteMarker(path, std::string(kOpaqueMarker)));
+    MBX_RETURN_IF_ERROR(CheckComplete(dir));
+    Level level{path, {}};
+    MBX_RETURN_IF_ERROR(List(dir, level.items));
+    std::sort(level.items.begin(), level.items.end(),
+              [](const Level::Item& a, const Level::Item& b) { return a.key > b.key; });
+    levels_.push_back(std::move(level));
+    return {};
+  }
+
+  static Status List(int dir, std::vector<Level::Item>& items) {
+    const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return core::SysError("openat", ".");
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), closedir);
+    if (stream == nullptr) {
+      close(fd);
+      return core::SysError("fdopendir", ".");
+    }
+    errno = 0;
+    while (const dirent* found = readdir(stream.get())) {
+      const std::string name = found->d_name;
+      if (name != "." && name != "..") {
+        Level::Item item{name};
+        if (fstatat(dir, name.c_str(), &item.st, AT_SYMLINK_NOFOLLOW) != 0) {
+          return core::SysError("fstatat", core::EscapeControl(name));
+        }
+        if (S_ISDIR(item.st.st_mode)) items.push_back({name + "/", item.st});
+        items.push_back(std::move(item));
+      }
+      errno = 0;
+    }
+    return errno == 0 ? Status() : core::SysError("readdir", ".");
+  }
+
+  // Only trees that need nothing of the layers below can be archived.
+  static Status CheckComplete(int fd) {
+    for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.metacopy"}) {
+      if (fgetxattr(fd, name, nullptr, 0) >= 0) {
+        return core::FailedPrecondition("incomplete_tree",
+                                        core::StrCat("has the attribute ", name));
+      }
+    }
+    return {};
+  }
+
+  TarEntry Describe(std::string_view path, const struct ::stat& st) const {
+    TarEntry entry;
+    entry.path = path;
+    entry.mode = st.st_mode & 07777;
+    entry.uid = st.st_uid;
+    entry.gid = st.st_gid;
+    entry.mtime = st.st_mtim.tv_sec;
+    entry.mtime_nsec = static_cast<uint32_t>(st.st_mtim.tv_nsec);
+    const auto& latest = options_.max_mtime;
+    if (latest.has_value() &&
+        (entry.mtime > *latest || (entry.mtime == *latest && entry.mtime_nsec > 0))) {
+      entry.mtime = *latest;
+      entry.mtime_nsec = 0;
+    }
+    return entry;
+  }
+
+  Status WriteMarker(std::string_view dir, const std::string& name) {
+    TarEntry entry;
+    entry.path = dir.empty() ? name : core::StrCat(dir, "/", name);
+    ++entries_;
+    return sink_.Write(EncodeTarHeader(entry));
+  }
+
+  Status WriteEntry(const std::string& path, const std::string& name, const struct ::stat& st) {
+    if (S_ISSOCK(st.st_mode)) return {};
+    if (path.size() > kMaxEntryPath) {
+      return core::FailedPrecondition("path_too_long", "the path exceeds 4096 bytes");
+    }
+    MBX_ASSIGN_OR_RETURN(const int dir, chain_.Open(ParentOf(path)));
+    MBX_ASSIGN_OR_RETURN(const bool whiteout, IsWhiteout(dir, name, st));
+    if (whiteout) {
+      return WriteMarker(ParentOf(path), core::StrCat(kMarkerPrefix, name));
+    }
+    if (name.starts_with(kMarkerPrefix)) {
+      return core::FailedPrecondition("reserved_name",
+                                      "a layer cannot hold a name that begins with '.wh.'");
+    }
+    TarEntry entry = Describe(path, st);
+    if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
+      const auto [first, is_first] = first_names_.try_emplace({st.st_dev, st.st_ino}, path);
+      if (!is_first) {
+        entry.type = TarType::kHardLink;
+        entry.link = first->second;
+        return WriteHeader(entry);
+      }
+    }
+    switch (st.st_mode & S_IFMT) {
+      case S_IFREG:
+        return WriteFile(dir, name, std::move(entry));
+      case S_IFDIR: {
+        entry.type = TarType::kDirectory;
+        const core::Fd fd(
+            openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd.valid()) return core::SysError("openat", core::EscapeControl(name));
+        MBX_RETURN_IF_ERROR(ReadXattrs(fd.get(), entry));
+        return WriteHeader(entry);
+      }
+      case S_IFLNK: {
+        entry.type = TarType::kSymlink;
+        char target[PATH_MAX];
+        const ssize_t size = readlinkat(dir, name.c_str(), target, sizeof target);
+        if (size < 0) return core::SysError("readlinkat", core::EscapeControl(name));
+        entry.link.assign(target, static_cast<size_t>(size));
+        return WriteHeader(entry);
+      }
+      case S_IFIFO:
+        entry.type = TarType::kFifo;
+        return WriteHeader(entry);
+      default:
+        entry.type = S_ISCHR(st.st_mode) ? TarType::kCharDevice : TarType::kBlockDevice;
+        entry.major = major(st.st_rdev);
+        entry.minor = minor(st.st_rdev);
+        return WriteHeader(entry);
+    }
+  }
+
+  Status WriteHeader(const TarEntry& entry) {
+    ++entries_;
+    return sink_.Write(EncodeTarHeader(entry));
+  }
+
+  Status WriteFile(int dir, const std::string& name, TarEntry entry) {
+    const core::Fd file(openat(dir, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file.valid()) return core::SysError("openat", core::EscapeControl(name));
+    MBX_RETURN_IF_ERROR(CheckComplete(file.get()));
+    MBX_RETURN_IF_ERROR(ReadXattrs(file.get(), entry));
+    struct ::stat st {};
+    if (fstat(file.get(), &st) != 0) return core::SysError("fstat", core::EscapeControl(name));
+    entry.size = static_cast<uint64_t>(st.st_size);
+    MBX_RETURN_IF_ERROR(WriteHeader(entry));
+    const ReadFn read = ReadFromFd(file.get());
+    for (uint64_t left = entry.size; left > 0;) {
+      if (stop_.stop_requested()) return core::Cancelled("making a layer");
+      MBX_ASSIGN_OR_RETURN(const size_t count,
+                           read(content_.data(), std::min<uint64_t>(left, content_.size())));
+      if (count == 0) {
+        return core::Error(StatusCode::kAborted, "file_changed", "shrank while it was read");
+      }
+      MBX_RETURN_IF_ERROR(sink_.Write(std::string_view(content_.data(), count)));
+      left -= count;
+    }
+    return sink_.Zeros(TarPadding(entry.size));
+  }
+
+  static Status ReadXattrs(int fd, TarEntry& entry) {
+    if (flistxattr(fd, nullptr, 0) <= 0) return {};  // none, or not supported here
+    std::string names(kMaxXattrNames, '\0');
+    const ssize_t size = flistxattr(fd, names.data(), names.size());
+    if (size < 0) return core::SysError("flistxattr", "entry");
+    names.resize(static_cast<size_t>(size));
+    for (const std::string_view name : core::StrSplit(names, '\0')) {
+      if (name.empty() || !IsPacked(name)) continue;
+      const std::string key(name);
+      std::string value(kMaxXattrValue, '\0');
+      const ssize_t length = fgetxattr(fd, key.c_str(), value.data(), value.size());
+      if (length < 0) return core::SysError("fgetxattr", core::EscapeControl(name));
+      value.resize(static_cast<size_t>(length));
+      entry.xattrs.emplace(key, std::move(value));
+    }
+    return {};
+  }
+
+  DirChain chain_;
+  TarSink sink_;
+  const DiffOptions& options_;
+  std::stop_token stop_;
+  std::vector<Level> levels_;
+  std::map<std::pair<dev_t, ino_t>, std::string> first_names_;
+  std::vector<char> content_ = std::vector<char>(kBufferBytes);
+  uint64_t entries_ = 0;
+};
+
+}  // namespace
+
+StatusOr<Diff> WriteLayer(const core::RootDir& tree, const WriteFn& tar, const DiffOptions& options,
+                          std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(DirChain chain, DirChain::Create(tree));
+  return LayerWriter(std::move(chain), tar, options, std::move(stop)).Run();
+}
+
+}  // namespace minibox::archive
