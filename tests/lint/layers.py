@@ -18,7 +18,6 @@ ONLY_IN = {
     r'#include\s*[<"]civetweb': ["tools/miniboxd/server.cc"],
     r'#include\s*[<"]curl/': ["tools/minibox/client.cc"],
     r'#include\s*[<"]libmount': ["libminibox/kernel/mount.cc"],
-    r'#include\s*[<"]archive(_entry)?\.h[>"]': ["libminibox/archive/"],
     r'#include\s*[<"](libnftnl|libmnl)/': ["libminibox/kernel/"],
     r"\bsyscall\(": ["libminibox/core/syscalls.cc", "libminibox/kernel/syscalls.cc",
                      "libminibox/init/sys.h", "libminibox/init/sys.cc", "tests/"],
