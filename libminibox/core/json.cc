@@ -9,6 +9,9 @@
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "absl/container/flat_hash_set.h"
 #include "core/errors.h"
 #include "core/status_macros.h"
@@ -62,8 +65,27 @@ Status ErrorAt(const std::string& path, std::string_view message) {
                 {.reason = "invalid_argument", .field = std::string(field)});
 }
 
+// Whether the absolute value of a JSON number is below one.
+bool IsBelowOne(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const size_t e = text.find_first_of("eE");
+  const std::string_view mantissa = text.substr(0, e);
+  std::string_view exponent = e == std::string_view::npos ? "0" : text.substr(e + 1);
+  if (exponent.starts_with('+')) exponent.remove_prefix(1);
+  const int64_t shift = core::ParseInt64(exponent).value_or(
+      exponent.starts_with('-') ? INT64_MIN / 2 : INT64_MAX / 2);
+  const int64_t point = static_cast<int64_t>(std::min(mantissa.find('.'), mantissa.size()));
+  const size_t digit = mantissa.find_first_not_of("0.");
+  if (digit == std::string_view::npos) return true;
+  // Places of the first significant digit in front of the point.
+  const int64_t first = static_cast<int64_t>(digit);
+  const int64_t places = first < point ? point - first : point - first + 1;
+  return places + std::clamp(shift, INT64_MIN / 2, INT64_MAX / 2) <= 0;
+}
+
 // Passes events on to the document while checking what RapidJSON does not: depth, duplicate
-// keys, and strings whose escapes spell half a surrogate pair.
+// keys, and strings whose escapes spell half a surrogate pair. Converts numbers, which RapidJSON
+// 1.1 does with undefined behaviour ("0e308").
 class CheckingHandler {
  public:
   using Ch = char;
@@ -74,14 +96,15 @@ class CheckingHandler {
 
   bool Null() { return document_.Null() && Counted(); }
   bool Bool(bool value) { return document_.Bool(value) && Counted(); }
-  bool Int(int value) { return document_.Int(value) && Counted(); }
-  bool Uint(unsigned value) { return document_.Uint(value) && Counted(); }
-  bool Int64(int64_t value) { return document_.Int64(value) && Counted(); }
-  bool Uint64(uint64_t value) { return document_.Uint64(value) && Counted(); }
-  bool Double(double value) { return document_.Double(value) && Counted(); }
-  bool RawNumber(const char* text, rapidjson::SizeType size, bool copy) {
-    return document_.RawNumber(text, size, copy) && Counted();
+  bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
+    return Number({text, size}) && Counted();
   }
+  // All numbers come as text.
+  bool Int(int) { return false; }
+  bool Uint(unsigned) { return false; }
+  bool Int64(int64_t) { return false; }
+  bool Uint64(uint64_t) { return false; }
+  bool Double(double) { return false; }
   bool String(const char* text, rapidjson::SizeType size, bool copy) {
     if (!core::IsValidUtf8({text, size})) return Fail("invalid UTF-8");
     return document_.String(text, size, copy) && Counted();
@@ -112,6 +135,16 @@ class CheckingHandler {
     std::string key{};
     absl::flat_hash_set<std::string> keys{};
   };
+
+  bool Number(std::string_view text) {
+    if (const auto value = core::ParseInt64(text)) return document_.Int64(*value);
+    if (const auto value = core::ParseUint64(text)) return document_.Uint64(*value);
+    double value = 0;
+    const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
+    if (error == std::errc()) return document_.Double(value);
+    // Out of range: too small is zero, as everywhere else.
+    return IsBelowOne(text) ? document_.Double(0) : Fail("number out of range");
+  }
 
   bool Enter(bool object) {
     if (levels_.size() >= static_cast<size_t>(max_depth_)) {
@@ -244,7 +277,7 @@ StatusOr<Value> Parse(std::string_view text, const ParseLimits& limits) {
   const std::string_view input = text.substr(0, limits.max_bytes);
 
   constexpr unsigned kFlags = rapidjson::kParseValidateEncodingFlag |
-                              rapidjson::kParseFullPrecisionFlag |
+                              rapidjson::kParseNumbersAsStringsFlag |
                               rapidjson::kParseStopWhenDoneFlag | rapidjson::kParseIterativeFlag;
   auto document = std::make_shared<rapidjson::Document>();
   rapidjson::MemoryStream stream(input.data(), input.size());

@@ -160,6 +160,8 @@ Writer& Writer::Uint(uint64_t value) {
 Writer& Writer::Double(double value) {
   // JSON has no infinity and no NaN.
   if (!std::isfinite(value)) return Null();
+  // Nor, to most readers, a negative zero.
+  if (value == 0) return Int(0);
   char buffer[32];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   impl_->Scalar({buffer, static_cast<size_t>(end - buffer)});

@@ -62,6 +62,25 @@ TEST(Json, IntegersAreNotRounded) {
   EXPECT_FALSE(v.At(3).AsUint().ok());
 }
 
+TEST(Json, NumbersConvertExactly) {
+  const Value v = MustParse(
+      "[0e308, 1e-400, -0.0, 2.2250738585072011e-308, 1.7976931348623157e308, 0.1, 1E+2, "
+      "0.000001e-99999999999999999999, -9223372036854775808]");
+  EXPECT_EQ(*v.At(0).AsDouble(), 0.0);
+  EXPECT_EQ(*v.At(1).AsDouble(), 0.0);
+  EXPECT_EQ(*v.At(2).AsDouble(), 0.0);
+  EXPECT_EQ(*v.At(3).AsDouble(), 2.2250738585072011e-308);
+  EXPECT_EQ(*v.At(4).AsDouble(), 1.7976931348623157e308);
+  EXPECT_EQ(*v.At(5).AsDouble(), 0.1);
+  EXPECT_EQ(*v.At(6).AsDouble(), 100.0);
+  EXPECT_EQ(*v.At(7).AsDouble(), 0.0);
+  EXPECT_EQ(*v.At(8).AsInt(), INT64_MIN);
+  EXPECT_EQ(*MustParse("0." + std::string(400, '0') + "1e10").AsDouble(), 0.0);
+  EXPECT_EQ(*MustParse("0." + std::string(400, '0') + "1e401").AsDouble(), 1.0);
+  EXPECT_FALSE(Parse("1" + std::string(400, '0') + "e-10").ok());
+  EXPECT_FALSE(Parse("-1e99999999999999999999").ok());
+}
+
 TEST(Json, AbsentChainsKeepThePath) {
   const Value v = MustParse(R"({"a":"text"})");
   const Value missing = v.Get("x").At(3).Get("y");

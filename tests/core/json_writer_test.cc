@@ -49,8 +49,8 @@ TEST(JsonWriter, DoublesRoundTrip) {
     EXPECT_EQ(*Parse(w.Take())->AsDouble(), value);
   }
   Writer w;
-  w.Double(std::numeric_limits<double>::infinity());
-  EXPECT_EQ(w.Take(), "null");
+  w.BeginArray().Double(std::numeric_limits<double>::infinity()).Double(-0.0).EndArray();
+  EXPECT_EQ(w.Take(), "[null,0]");
 }
 
 TEST(JsonWriter, IsEmptyAfterTake) {
