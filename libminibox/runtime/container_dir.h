@@ -25,10 +25,11 @@ class ContainerDir {
  public:
   // kNotFound "container_not_found".
   static StatusOr<ContainerDir> Open(const store::DataRoot& root, const ContainerId& id);
-  // Prepares config.json, state.json, lock, upper and work in tmp/ and renames the directory
-  // into place; kAlreadyExists if the id is taken.
-  static StatusOr<ContainerDir> Create(store::DataRoot& root, const ContainerConfig& config,
-                                       const ContainerRecord& record);
+  // Prepares config.json, state.json, upper, work and rootfs in tmp/ and renames the directory
+  // into place, already locked; kAlreadyExists if the id is taken.
+  struct Created;
+  static StatusOr<Created> Create(store::DataRoot& root, const ContainerConfig& config,
+                                  const ContainerRecord& record);
   // Ids of all containers, sorted.
   static StatusOr<std::vector<ContainerId>> List(const store::DataRoot& root);
   // "containers/<id>"
@@ -45,7 +46,7 @@ class ContainerDir {
   StatusOr<ContainerRecord> ReadRecord() const;
   Status WriteRecord(const ContainerRecord& record) const;
   StatusOr<ContainerConfig> ReadConfig() const;
-  // exit.json of the run of `monitor`; nullopt if there is none (yet).
+  // exit.json, which the monitor writes before anybody is told; nullopt if there is none.
   StatusOr<std::optional<ExitStatus>> ReadExit() const;
   // Before a new run, so that an old exit is not taken for its own.
   Status ClearExit() const;
@@ -56,13 +57,18 @@ class ContainerDir {
 
   // Renames the directory into `operation`, whose end deletes it.
   Status MoveInto(const store::DataRoot& root, const store::OperationDir& operation) const;
+  // kNotFound "container_not_found" if containers/<id> is not this directory any more.
+  Status CheckInPlace(const store::DataRoot& root) const;
 
  private:
   ContainerDir(ContainerId id, core::RootDir dir) : id_(std::move(id)), dir_(std::move(dir)) {}
-  // Whether containers/<id> is still this directory.
-  Status CheckInPlace(const store::DataRoot& root) const;
   ContainerId id_;
   core::RootDir dir_;
+};
+
+struct ContainerDir::Created {
+  ContainerDir dir;
+  core::FileLock lock;
 };
 
 }  // namespace minibox::runtime

@@ -19,6 +19,7 @@ struct ContainerConfig {
   ContainerSpec spec;
   std::string reference{}, image_digest{};
   std::vector<std::string> anonymous_volumes{};  // removed with the container
+  std::vector<std::string> warnings{};           // about the request
 };
 
 struct ContainerRecord {
@@ -40,6 +41,9 @@ StatusOr<ContainerConfig> ParseConfig(std::string_view json);
 
 std::string SerializeRecord(const ContainerRecord& record);
 StatusOr<ContainerRecord> ParseRecord(std::string_view json);
+// exit.json, as the monitor writes it.
+StatusOr<ExitStatus> ParseExit(std::string_view json);
+
 // Only what spec §5.1 lists, into an open object position of `out`.
 void WriteContainerInfo(const ContainerInfo& info, json::Writer& out);
 

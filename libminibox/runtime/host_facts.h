@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minibox/status.h"
@@ -15,13 +16,20 @@ struct HostFacts {
   std::vector<std::string> bind_prefixes{};  // real paths; empty: anywhere
   std::string online_cpus{};                 // "0-3"; empty: unknown
   uint64_t nr_open = 1048576;
+  bool ipv6 = true;  // the kernel has it
+  // Thermal counters of each CPU, which are masked (they betray neighbours' load).
+  std::vector<std::string> thermal_paths{};
 };
 
 // Reads /sys and /proc; the directories stay empty.
 HostFacts ReadHostFacts();
 
-// Whether the file system of `fd` can be mounted through an id map (spec §12.3): nullptr, or
-// the name of the file system that cannot.
-const char* IdMapObstacle(int fd);
+// Why the tree below `fd` cannot be mounted through an id map (spec §12.3): the name of a
+// file system in it that does not support that; empty if there is none. With `recursive`
+// mounts below it count too.
+std::string IdMapObstacle(int fd, bool recursive);
+
+// For the tests: the file system types in `mountinfo` mounted below (not at) `path`.
+std::vector<std::string> TypesMountedBelow(std::string_view mountinfo, std::string_view path);
 
 }  // namespace minibox::runtime

@@ -14,6 +14,11 @@
 
 namespace minibox::runtime {
 
+class RunClaim;
+// nullopt: a living process holds the claim. Otherwise the claim is ours, to sweep with.
+StatusOr<std::optional<RunClaim>> TakeAbandonedClaim(const core::RootDir& run_dir,
+                                                     std::string_view id);
+
 class RunClaim {
  public:
   // `id`: at most 10 characters (it names a link), unlike a container id.
@@ -25,15 +30,13 @@ class RunClaim {
   const std::string& id() const { return id_; }
 
  private:
+  friend StatusOr<std::optional<RunClaim>> TakeAbandonedClaim(const core::RootDir&,
+                                                              std::string_view);
   RunClaim(core::RootDir run_dir, std::string id, core::FileLock lock)
       : run_dir_(std::move(run_dir)), id_(std::move(id)), lock_(std::move(lock)) {}
   core::RootDir run_dir_;  // invalid after a move
   std::string id_;
   core::FileLock lock_;
 };
-
-// nullopt: a living process holds the claim. Otherwise the claim is ours, to sweep with.
-StatusOr<std::optional<RunClaim>> TakeAbandonedClaim(const core::RootDir& run_dir,
-                                                     std::string_view id);
 
 }  // namespace minibox::runtime

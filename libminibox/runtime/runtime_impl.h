@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/event_loop.h"
 #include "core/root_dir.h"
 #include "core/thread_pool.h"
 #include "kernel/cgroup.h"
@@ -39,6 +40,10 @@ struct Runtime::Impl {
   Impl(Store store_handle, Network network_handle, std::shared_ptr<Store::Impl> store_impl,
        std::shared_ptr<Network::Impl> network_impl, runtime::IdRanges ranges);
   ~Impl();
+  static StatusOr<std::shared_ptr<Impl>> Open(Store store, Network network,
+                                              std::shared_ptr<Store::Impl> store_impl,
+                                              std::shared_ptr<Network::Impl> network_impl,
+                                              const RuntimeOptions& options);
 
   // What build steps use as well. All of it is thread-safe.
   RuntimeOptions options;  // with run_dir filled in
@@ -79,18 +84,29 @@ struct Runtime::Impl {
     runtime::ContainerDir dir;
     core::FileLock lock;
     runtime::ContainerRecord record;
+    const ContainerId& id() const { return record.info.id; }
   };
   StatusOr<Locked> Lock(const ContainerId& id, std::stop_token stop = {}) const;
 
   // start.cc
   struct Started {
     ContainerInfo info;
+    runtime::MonitorIdentity monitor;
     runtime::MonitorConnection connection;
     core::Fd output;
   };
   // Steps 1-12 of spec §12.2. On failure everything of the start is undone, the record is
-  // as it was but for `error`.
+  // as it was but for `error`; a provisional one is left for the caller to remove.
   StatusOr<Started> StartLocked(Locked& container, bool capture, std::stop_token stop);
+  StatusOr<Started> Launch(Locked& container, bool capture, const std::stop_token& stop);
+  StatusOr<network::Reservation> ReserveNetwork(const ContainerSpec& spec, const ContainerId& id);
+  Status WriteGeneratedFiles(const ContainerSpec& spec, const runtime::ContainerDir& dir,
+                             const network::Endpoint& endpoint);
+  // Between set-up and release: nothing of the image has run yet.
+  Status Configure(Locked& container, const runtime::SetUp& set_up, const kernel::Cgroup& cgroup,
+                   const ContainerSpec& spec, const network::Endpoint& endpoint);
+
+  // create.cc
   // A new record; `provisional` ones vanish if their first start does not succeed.
   StatusOr<Locked> CreateLocked(const ContainerSpec& spec, bool provisional);
   StatusOr<Started> CreateAndStart(const ContainerSpec& spec, bool capture, std::stop_token stop);
@@ -100,9 +116,9 @@ struct Runtime::Impl {
   void ReleaseRun(const ContainerId& id);
   // After the end of the run of `monitor`: clean-up, record, `remove_on_exit`. Does nothing
   // if somebody else was faster. `exit` is what the monitor said; exit.json wins.
-  Status FinishRun(const ContainerId& id, const runtime::MonitorIdentity& monitor,
-                   const std::optional<ExitStatus>& exit);
-  Status FinishLocked(Locked& container, const std::optional<ExitStatus>& exit);
+  StatusOr<ExitStatus> FinishRun(const ContainerId& id, const runtime::MonitorIdentity& monitor,
+                                 const std::optional<ExitStatus>& exit, std::stop_token stop = {});
+  StatusOr<ExitStatus> FinishLocked(Locked container, const std::optional<ExitStatus>& exit);
   // Record, directory, anonymous volumes. The container does not run.
   Status RemoveLocked(Locked container);
   // Rolls back a start whose process died. `kOk` also if nothing was left.
@@ -110,15 +126,21 @@ struct Runtime::Impl {
 
   // The record as it is, or would be if an exit that nobody has recorded yet were.
   StatusOr<runtime::ContainerRecord> Observe(const ContainerId& id);
-  StatusOr<runtime::MonitorConnection> Connect(const ContainerId& id) const;
+  // kNotFound, kUnavailable: the monitor of that run is gone.
+  StatusOr<runtime::MonitorConnection> Connect(const runtime::ContainerRecord& record) const;
+  // SIGKILL, and the end of it.
+  void KillRun(const runtime::ContainerRecord& record);
   Status RecoverContainer(const ContainerId& id);
   void RecoverRunDirEntry(const std::string& name);
   // Watches the container's monitor if it runs; called for what other processes started.
   void Adopt(const ContainerId& id);
 
-  // Destroyed in reverse: the supervisor's thread first, then queued work, then the snapshot.
-  std::unique_ptr<runtime::StateSnapshot> snapshot_;
+  // Ends what waits for locks in the background.
+  std::stop_source stopping_;
+  std::string boot_id_;
+  std::unique_ptr<core::EventLoop> loop_;
   std::unique_ptr<core::ThreadPool> pool_;
+  std::unique_ptr<runtime::StateSnapshot> snapshot_;
   std::unique_ptr<runtime::Supervisor> supervisor_;
 };
 

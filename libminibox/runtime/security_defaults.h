@@ -11,18 +11,20 @@
 #include "init/launch_spec.h"
 #include "minibox/runtime.h"
 #include "minibox/status.h"
+#include "runtime/host_facts.h"
 
 namespace minibox::runtime {
 
-// The kernel file systems of spec §12.4, in order. /sys of the host network is a bind of
-// descriptor `host_sys_index`; -1: a sysfs of the own network namespace.
+// The kernel file systems of spec §12.4, in the table's order. /sys of the host network is a
+// bind of descriptor `host_sys_index`; -1: a sysfs of the own network namespace.
 std::vector<init::MountOp> DefaultMounts(uint64_t shm_bytes, bool privileged, int host_sys_index);
 
-std::vector<std::string> DefaultMaskedPaths();
+std::vector<std::string> DefaultMaskedPaths(const HostFacts& host);
 std::vector<std::string> DefaultReadOnlyPaths();
 
-// CORE, NOFILE and NPROC; `nr_open` is the host's. Best effort.
-std::vector<init::Rlimit> DefaultRlimits(uint64_t nr_open);
+// CORE, NOFILE and NPROC. Best effort.
+std::vector<init::Rlimit> DefaultRlimits(const HostFacts& host);
+
 // For an own network namespace: ports below 1024 and ping for everybody.
 std::vector<std::pair<std::string, std::string>> DefaultSysctls(bool user_namespace,
                                                                 uint32_t id_count);

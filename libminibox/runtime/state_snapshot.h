@@ -4,7 +4,8 @@
 
 #include <memory>
 
-#include "minibox/status.h"
+#include "core/event_loop.h"
+#include "core/thread_pool.h"
 #include "store/data_root.h"
 
 namespace minibox::runtime {
@@ -12,11 +13,15 @@ namespace minibox::runtime {
 // Thread-safe.
 class StateSnapshot {
  public:
-  explicit StateSnapshot(std::shared_ptr<store::DataRoot> root);
+  // Both outlive Close().
+  StateSnapshot(std::shared_ptr<store::DataRoot> root, core::EventLoop* loop,
+                core::ThreadPool* pool);
   // Writes what is still due.
   ~StateSnapshot();
   // The records have changed: several changes within a quarter of a second share a write.
   void Touch();
+  // Neither loop nor pool are used afterwards.
+  void Close();
 
  private:
   struct Impl;

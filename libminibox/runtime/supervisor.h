@@ -8,8 +8,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 
+#include "core/event_loop.h"
 #include "minibox/runtime.h"
 #include "minibox/status.h"
 #include "runtime/launcher.h"
@@ -24,14 +24,16 @@ class Supervisor {
         on_exit{};
     std::function<void(const ContainerId&)> on_new{};
   };
-  // `run_dir` is borrowed for the call.
-  static StatusOr<std::unique_ptr<Supervisor>> Create(int run_dir, Callbacks callbacks);
-  // No callback runs afterwards.
+  // `loop` outlives the supervisor; `run_dir` is borrowed for the call.
+  static StatusOr<std::unique_ptr<Supervisor>> Create(core::EventLoop* loop, int run_dir,
+                                                      Callbacks callbacks);
   ~Supervisor();
 
   // Watches until the exit. A second watch of the same run is dropped.
   Status Watch(const ContainerId& id, const MonitorIdentity& run, MonitorConnection connection);
   bool IsWatched(const ContainerId& id, const MonitorIdentity& run) const;
+  // No callback runs afterwards, and nothing more is watched. Not from a callback.
+  void Close();
 
  private:
   Supervisor();

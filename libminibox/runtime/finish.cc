@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a run, of a container, and of a start that nobody finished.
+#include <csignal>
+
+#include "core/errors.h"
+#include "core/failpoint.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "runtime/runtime_impl.h"
+#include "runtime/state_machine.h"
+
+namespace minibox {
+inline namespace v1 {
+
+namespace {
+
+bool SameRun(const runtime::MonitorIdentity& a, const runtime::MonitorIdentity& b) {
+  return a.pid == b.pid && a.start_time == b.start_time;
+}
+
+ExitStatus Unobserved(std::string error) {
+  ExitStatus exit;
+  exit.code = -1;
+  exit.error = std::move(error);
+  exit.at = std::chrono::system_clock::now();
+  return exit;
+}
+
+}  // namespace
+
+StatusOr<Runtime::Impl::Locked> Runtime::Impl::Lock(const ContainerId& id,
+                                                    std::stop_token stop) const {
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerDir dir, runtime::ContainerDir::Open(*images->root, id));
+  MBX_ASSIGN_OR_RETURN(core::FileLock lock, dir.Lock(*images->root, stop));
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerRecord record, dir.ReadRecord());
+  return Locked{std::move(dir), std::move(lock), std::move(record)};
+}
+
+StatusOr<runtime::MonitorConnection> Runtime::Impl::Connect(
+    const runtime::ContainerRecord& record) const {
+  auto dir = run_dir.OpenDir(record.info.id.ToString());
+  if (dir.ok()) {
+    auto connection = runtime::ConnectMonitor(dir->fd());
+    if (connection.ok() || (connection.status().code() != StatusCode::kNotFound &&
+                            connection.status().code() != StatusCode::kUnavailable)) {
+      return connection;
+    }
+  } else if (dir.status().code() != StatusCode::kNotFound) {
+    return dir.status();
+  }
+  // Somebody may have swept the directory of sockets: a container that runs stays alone.
+  const auto started = core::ProcessStartTime(record.monitor.pid);
+  if (record.monitor.pid > 0 && record.boot_id == boot_id_ && started.ok() &&
+      *started == record.monitor.start_time && !record.starting) {
+    auto exit = runtime::ContainerDir::Open(*images->root, record.info.id);
+    const auto recorded = exit.ok()
+                              ? exit->ReadExit()
+                              : StatusOr<std::optional<ExitStatus>>(std::optional<ExitStatus>());
+    if (recorded.ok() && !*recorded) {
+      return core::Internal(core::StrCat("the monitor of container ", record.info.id.ToString(),
+                                         " runs, but its socket is gone"));
+    }
+  }
+  return core::Error(StatusCode::kUnavailable, "", "the container's monitor is gone");
+}
+
+void Runtime::Impl::KillRun(const runtime::ContainerRecord& record) {
+  auto connection = Connect(record);
+  // What it leaves, ReleaseRun kills by way of the cgroup.
+  if (!connection.ok() || !connection->Signal(SIGKILL).ok()) return;
+  (void)connection->WaitExit();
+}
+
+void Runtime::Impl::ReleaseRun(const ContainerId& id) {
+  const std::string name = id.ToString();
+  const auto note = [&name](const Status& status) {
+    if (status.ok() || status.code() == StatusCode::kNotFound) return;
+    core::LogWarning("runtime", core::StrCat("clean-up of container ", name, ": ", status.message(),
+                                             ", going on"));
+  };
+  auto cgroup = cgroups->Open(name);
+  if (cgroup.ok()) {
+    note((*cgroup)->KillAll());
+    note((*cgroup)->Remove());
+  } else {
+    note(cgroup.status());
+  }
+  note(net->Release(name));
+  note(id_ranges.Release(name));
+  note(run_dir.RemoveAll(name));
+}
+
+StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
+                                                 const std::optional<ExitStatus>& told) {
+  MBX_ASSIGN_OR_RETURN(std::optional<ExitStatus> exit, container.dir.ReadExit());
+  if (!exit) exit = told;
+  if (!exit) {
+    exit = Unobserved(container.record.boot_id == boot_id_ ? "monitor lost" : "host restarted");
+  }
+  ReleaseRun(container.id());
+  runtime::ContainerRecord& record = container.record;
+  ContainerInfo& info = record.info;
+  info.state = ContainerState::kExited;
+  info.pid = 0;
+  info.exit = exit;
+  info.ip.clear();
+  info.mac.clear();
+  info.gateway.clear();
+  MBX_FAILPOINT("finish.record");
+  MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
+  snapshot_->Touch();
+  auto config = container.dir.ReadConfig();
+  if (config.ok() && config->spec.remove_on_exit) {
+    MBX_RETURN_IF_ERROR(RemoveLocked(std::move(container)));
+  }
+  return *exit;
+}
+
+StatusOr<ExitStatus> Runtime::Impl::FinishRun(const ContainerId& id,
+                                              const runtime::MonitorIdentity& monitor,
+                                              const std::optional<ExitStatus>& told,
+                                              std::stop_token stop) {
+  auto container = Lock(id, stop);
+  if (!container.ok()) {
+    // Removed meanwhile, with its record.
+    if (container.status().reason() == "container_not_found" && told) return *told;
+    return container.status();
+  }
+  const ContainerInfo& info = container->record.info;
+  if (!SameRun(container->record.monitor, monitor) || !runtime::IsLive(info.state)) {
+    if (SameRun(container->record.monitor, monitor) && info.exit) return *info.exit;
+    return told ? *told : Unobserved("recorded by somebody else and replaced by another run");
+  }
+  return FinishLocked(std::move(*container), told);
+}
+
+Status Runtime::Impl::RemoveLocked(Locked container) {
+  runtime::ContainerRecord& record = container.record;
+  const std::string name = container.id().ToString();
+  // A provisional record goes away anyhow, even if the disk has no room for another word.
+  if (record.info.state != ContainerState::kRemoving && !record.provisional) {
+    record.info.state = ContainerState::kRemoving;
+    MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
+  }
+  if (run_dir.Exists(name)) ReleaseRun(container.id());
+  auto config = container.dir.ReadConfig();
+  for (const std::string& volume :
+       config.ok() ? config->anonymous_volumes : std::vector<std::string>()) {
+    const Status removed = images->volumes.Remove(volume);
+    if (!removed.ok() && removed.code() != StatusCode::kNotFound) {
+      core::LogWarning("runtime", core::StrCat("volume ", volume, " of container ", name, ": ",
+                                               removed.message(), ", left behind"));
+    }
+  }
+  MBX_ASSIGN_OR_RETURN(store::OperationDir operation, images->root->NewOperation("remove"));
+  MBX_RETURN_IF_ERROR(container.dir.MoveInto(*images->root, operation));
+  snapshot_->Touch();
+  // Trees take milliseconds to delete, and nobody has to wait for that.
+  auto rest = std::make_shared<store::OperationDir>(std::move(operation));
+  pool_->Submit([rest = std::move(rest)]() mutable { rest.reset(); });
+  return Status();
+}
+
+Status Runtime::Impl::RollBackLocked(Locked container) {
+  KillRun(container.record);
+  ReleaseRun(container.id());
+  if (container.record.provisional) return RemoveLocked(std::move(container));
+  container.record.starting = false;
+  container.record.info.error = "the start was interrupted";
+  snapshot_->Touch();
+  return container.dir.WriteRecord(container.record);
+}
+
+}  // namespace v1
+}  // namespace minibox

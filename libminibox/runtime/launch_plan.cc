@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/launch_plan.h"
+
+#include <algorithm>
+
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "network/network_impl.h"
+#include "runtime/container_dir.h"
+#include "runtime/security_defaults.h"
+#include "runtime/spec_resolve.h"
+#include "runtime/spec_validate.h"
+
+namespace minibox::runtime {
+namespace {
+
+constexpr int64_t kDefaultPids = 4096;
+
+kernel::CgroupLimits PlanLimits(const Resources& resources) {
+  kernel::CgroupLimits limits;
+  limits.memory_bytes = resources.memory_bytes;
+  limits.memory_swap_bytes = resources.memory_swap_bytes;
+  limits.cpu_quota_us = resources.cpu_quota_us;
+  limits.cpuset = resources.cpuset;
+  limits.io_weight = resources.io_weight;
+  limits.pids = resources.pids.value_or(kDefaultPids);
+  limits.pids_is_default = !resources.pids;
+  return limits;
+}
+
+// `over` replaces entries of the same key, or adds one.
+template <typename List, typename Entry, typename SameKey>
+void Override(List& list, Entry over, SameKey same) {
+  const auto known =
+      std::find_if(list.begin(), list.end(), [&](const auto& entry) { return same(entry, over); });
+  if (known != list.end()) {
+    *known = std::move(over);
+  } else {
+    list.push_back(std::move(over));
+  }
+}
+
+void OverrideSysctls(const std::vector<std::pair<std::string, std::string>>& from,
+                     std::vector<std::pair<std::string, std::string>>& into) {
+  for (const auto& entry : from) {
+    Override(into, entry, [](const auto& a, const auto& b) { return a.first == b.first; });
+  }
+}
+
+// Defaults that depend on the ids go below what the user asked for.
+void SetDefaultSysctls(init::LaunchSpec& spec) {
+  if (spec.net != init::LaunchSpec::Net::kNew) return;
+  auto sysctls = DefaultSysctls(spec.user_namespace, spec.id_count);
+  OverrideSysctls(spec.sysctls, sysctls);
+  spec.sysctls = std::move(sysctls);
+}
+
+}  // namespace
+
+StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId& id,
+                                const std::vector<std::string>& layers, const HostFacts& host) {
+  const ContainerSpec& from = config.spec;
+  LaunchPlan plan;
+  init::LaunchSpec& spec = plan.spec;
+  spec.id = id.ToString();
+  spec.hostname = from.hostname;
+  spec.net = from.network == "host" ? init::LaunchSpec::Net::kHost : init::LaunchSpec::Net::kNew;
+
+  const std::string directory = ContainerDir::Path(id);
+  spec.lowers.assign(layers.rbegin(), layers.rend());
+  // An image without layers: an overlay needs a lower directory, so it gets an empty one.
+  if (spec.lowers.empty()) spec.lowers.push_back(directory + "/rootfs");
+  spec.upper = directory + "/upper";
+  spec.work = directory + "/work";
+  spec.read_only_root = from.security.read_only_rootfs;
+
+  MBX_ASSIGN_OR_RETURN(MountPlan mounts, PlanMounts(from));
+  spec.mounts = std::move(mounts.ops);
+  plan.binds = std::move(mounts.sources);
+  if (!from.security.privileged) {
+    spec.masked_paths = DefaultMaskedPaths(host);
+    spec.read_only_paths = DefaultReadOnlyPaths();
+  }
+  if (from.network == "bridge" && host.ipv6) spec.sysctls = network::NamespaceSysctls();
+  std::vector<std::pair<std::string, std::string>> sysctls;
+  for (const auto& [key, value] : from.sysctls) {
+    // Keys were validated when the container was made.
+    if (const auto path = ParseSysctlKey(key)) sysctls.emplace_back(*path, value);
+  }
+  OverrideSysctls(sysctls, spec.sysctls);
+  spec.rlimits = DefaultRlimits(host);
+  for (const auto& [name, value] : from.ulimits) {
+    MBX_ASSIGN_OR_RETURN(const init::Rlimit limit, ParseUlimit(name, value));
+    Override(spec.rlimits, limit,
+             [](const auto& a, const auto& b) { return a.resource == b.resource; });
+  }
+  spec.oom_score_adj = from.resources.oom_score_adj;
+
+  spec.argv = Argv(from);
+  spec.env = from.env;
+  spec.working_dir = from.working_dir;
+  spec.user = from.user;
+  MBX_RETURN_IF_ERROR(ApplySecurity(from.security, spec));
+  spec.init = from.init;
+  spec.timeout_ms = static_cast<uint64_t>(from.timeout.count());
+
+  plan.limits = PlanLimits(from.resources);
+  return plan;
+}
+
+void SetIdRange(const IdRange& range, LaunchPlan& plan) {
+  plan.spec.user_namespace = true;
+  plan.spec.id_base = range.base;
+  plan.spec.id_count = range.count;
+  SetDefaultSysctls(plan.spec);
+}
+
+void SetHostIds(LaunchPlan& plan) {
+  plan.spec.user_namespace = false;
+  plan.spec.id_base = 0;
+  plan.spec.id_count = 0;
+  for (init::MountOp& mount : plan.spec.mounts) mount.id_mapped = false;
+  SetDefaultSysctls(plan.spec);
+}
+
+}  // namespace minibox::runtime

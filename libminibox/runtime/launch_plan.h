@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a start is going to do, as data (spec §12.2 step 2).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "init/launch_spec.h"
+#include "kernel/cgroup.h"
+#include "minibox/status.h"
+#include "runtime/container_record.h"
+#include "runtime/host_facts.h"
+#include "runtime/id_ranges.h"
+#include "runtime/mount_plan.h"
+
+namespace minibox::runtime {
+
+struct LaunchPlan {
+  init::LaunchSpec spec;
+  std::vector<BindSource> binds{};  // LaunchFds::binds, in this order
+  kernel::CgroupLimits limits{};
+};
+
+// `layers` are relative to the data root, bottom first. The ids are set afterwards.
+StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId& id,
+                                const std::vector<std::string>& layers, const HostFacts& host);
+
+// A range of its own, or the host's ids: what depends on that choice.
+void SetIdRange(const IdRange& range, LaunchPlan& plan);
+void SetHostIds(LaunchPlan& plan);
+
+}  // namespace minibox::runtime

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions. They take no lock and wait for nobody.
+#include <algorithm>
+
+#include "core/errors.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "runtime/dir_watch.h"
+#include "runtime/log_reader.h"
+#include "runtime/runtime_impl.h"
+#include "runtime/spec_validate.h"
+#include "runtime/state_machine.h"
+
+namespace minibox {
+inline namespace v1 {
+
+namespace {
+
+constexpr size_t kMinPrefix = 2, kMaxName = 128;
+
+bool IsHexPrefix(std::string_view text) {
+  return text.size() >= kMinPrefix && text.size() <= 8 &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+Status Ambiguous(std::string_view text, const std::vector<ContainerId>& candidates) {
+  std::vector<std::string> ids;
+  for (const ContainerId& id : candidates) ids.push_back(id.ToString());
+  return core::FailedPrecondition("ambiguous_name",
+                                  core::StrCat("'", text, "' means ", core::StrJoin(ids, ", ")));
+}
+
+}  // namespace
+
+StatusOr<runtime::ContainerRecord> Runtime::Impl::Observe(const ContainerId& id) {
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
+                       runtime::ContainerDir::Open(*images->root, id));
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerRecord record, dir.ReadRecord());
+  if (!runtime::IsLive(record.info.state)) return record;
+  auto exit = dir.ReadExit();
+  if (!exit.ok()) return exit.status();
+  if (!*exit) {
+    const auto started = core::ProcessStartTime(record.monitor.pid);
+    if (record.boot_id == boot_id_ && started.ok() && *started == record.monitor.start_time) {
+      return record;
+    }
+    // The monitor writes first and dies then.
+    exit = dir.ReadExit();
+    if (!exit.ok()) return exit.status();
+  }
+  // Nobody has recorded the exit yet, or somebody is about to.
+  pool_->Submit([this, id, monitor = record.monitor, told = *exit] {
+    (void)FinishRun(id, monitor, told, stopping_.get_token());
+  });
+  if (!*exit) {
+    MBX_ASSIGN_OR_RETURN(record, dir.ReadRecord());
+    if (!runtime::IsLive(record.info.state)) return record;
+  }
+  record.info.state = ContainerState::kExited;
+  record.info.pid = 0;
+  if (*exit) {
+    record.info.exit = **exit;
+  } else {
+    record.info.exit =
+        ExitStatus{.code = -1, .error = "monitor lost", .at = std::chrono::system_clock::now()};
+  }
+  record.info.ip.clear();
+  record.info.mac.clear();
+  record.info.gateway.clear();
+  return record;
+}
+
+StatusOr<ContainerInfo> Runtime::Impl::Inspect(const ContainerId& id) {
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerRecord record, Observe(id));
+  return std::move(record.info);
+}
+
+StatusOr<std::vector<ContainerInfo>> Runtime::Impl::List() {
+  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
+                       runtime::ContainerDir::List(*images->root));
+  std::vector<ContainerInfo> infos;
+  for (const ContainerId& id : ids) {
+    auto record = Observe(id);
+    if (record.ok()) {
+      infos.push_back(std::move(record->info));
+    } else if (record.status().code() != StatusCode::kNotFound) {
+      // One damaged record does not affect other containers.
+      core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ": ",
+                                               record.status().message(), ", not listed"));
+    }
+  }
+  return infos;
+}
+
+StatusOr<ContainerId> Runtime::Impl::Find(std::string_view text) const {
+  auto exact = ContainerId::Parse(text);
+  if (exact.ok() && runtime::ContainerDir::Open(*images->root, *exact).ok()) return exact;
+  const bool prefix = IsHexPrefix(text);
+  if (!prefix) MBX_RETURN_IF_ERROR(runtime::ValidateName(text, kMaxName, "id"));
+  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
+                       runtime::ContainerDir::List(*images->root));
+  std::vector<ContainerId> named, prefixed;
+  for (const ContainerId& id : ids) {
+    if (prefix && id.ToString().starts_with(text)) prefixed.push_back(id);
+    auto dir = runtime::ContainerDir::Open(*images->root, id);
+    if (!dir.ok()) continue;
+    auto record = dir->ReadRecord();
+    if (record.ok() && record->info.name == text) named.push_back(id);
+  }
+  const std::vector<ContainerId>& candidates = named.empty() ? prefixed : named;
+  if (candidates.size() > 1) return Ambiguous(text, candidates);
+  if (candidates.empty()) {
+    return core::NotFound("container_not_found",
+                          core::StrCat("container '", core::EscapeControl(text), "' not found"));
+  }
+  return candidates.front();
+}
+
+Status Runtime::Impl::ReadLogs(const ContainerId& id, const LogOptions& how, const OutputFn& sink,
+                               std::stop_token stop) const {
+  using Until = runtime::LogReader::Until;
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
+                       runtime::ContainerDir::Open(*images->root, id));
+  if (!how.follow) {
+    MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), how.tail_lines));
+    return reader.Drain(Until::kOpened, sink, stop);
+  }
+  // The watch comes first: what happens while we read wakes us up afterwards.
+  MBX_ASSIGN_OR_RETURN(runtime::DirWatch watch, runtime::DirWatch::Create(dir.dir().fd()));
+  MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), how.tail_lines));
+  while (true) {
+    const Status in_place = dir.CheckInPlace(*images->root);
+    if (!in_place.ok() && in_place.code() != StatusCode::kNotFound) return in_place;
+    bool ended = !in_place.ok();
+    if (!ended && how.until_exit) {
+      auto record = dir.ReadRecord();
+      ended = !record.ok() || record->info.state == ContainerState::kExited ||
+              record->info.state == ContainerState::kRemoving;
+    }
+    // What is asked above comes first: the log is complete before an exit is recorded.
+    MBX_RETURN_IF_ERROR(reader.Drain(ended ? Until::kEnd : Until::kRecorded, sink, stop));
+    if (ended) return Status();
+    MBX_RETURN_IF_ERROR(watch.Wait(stop));
+  }
+}
+
+}  // namespace v1
+}  // namespace minibox

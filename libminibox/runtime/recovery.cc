@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an opening runtime finds (spec §12.20).
+//
+// The lock tells a start that is under way from one whose process died: the former's is held.
+// Only what belongs to this data root and run directory is touched: other groups below the
+// same cgroup parent, and links of the same name, may be another data root's.
+#include <csignal>
+
+#include "core/errors.h"
+#include "core/log.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "runtime/run_claim.h"
+#include "runtime/runtime_impl.h"
+#include "runtime/spec_resolve.h"
+#include "runtime/state_machine.h"
+
+namespace minibox {
+inline namespace v1 {
+
+namespace {
+
+// A record that does not parse is set aside; what can be said without it is that the container
+// exists and how it is configured.
+StatusOr<runtime::ContainerRecord> RebuildRecord(const runtime::ContainerDir& dir) {
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, dir.ReadConfig());
+  MBX_RETURN_IF_ERROR(dir.SetAside("state.json"));
+  runtime::ContainerRecord record = runtime::NewRecord(dir.id(), config);
+  record.info.state = ContainerState::kExited;
+  record.info.exit = ExitStatus{
+      .code = -1, .error = "the record was damaged", .at = std::chrono::system_clock::now()};
+  MBX_RETURN_IF_ERROR(dir.WriteRecord(record));
+  return record;
+}
+
+}  // namespace
+
+void Runtime::Impl::Adopt(const ContainerId& id) {
+  auto container = Lock(id, stopping_.get_token());
+  if (!container.ok() || !runtime::IsLive(container->record.info.state)) return;
+  const runtime::ContainerRecord& record = container->record;
+  if (supervisor_->IsWatched(id, record.monitor)) return;
+  auto connection = Connect(record);
+  if (!connection.ok()) {
+    if (connection.status().code() == StatusCode::kUnavailable) {
+      (void)FinishLocked(std::move(*container), std::nullopt);
+    }
+    return;
+  }
+  const Status watched = supervisor_->Watch(id, record.monitor, std::move(*connection));
+  if (!watched.ok()) core::LogWarning("runtime", core::StrCat(watched.message(), ", ignoring"));
+}
+
+Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerDir dir, runtime::ContainerDir::Open(*images->root, id));
+  MBX_ASSIGN_OR_RETURN(std::optional<core::FileLock> lock, dir.TryLock(*images->root));
+  if (!lock) {
+    // Somebody is at work. If that is a start, its exit is to be noticed here as well.
+    pool_->Submit([this, id] { Adopt(id); });
+    return Status();
+  }
+  auto record = dir.ReadRecord();
+  if (!record.ok()) {
+    core::LogWarning("runtime", core::StrCat(record.status().message(), ", set aside"));
+    record = RebuildRecord(dir);
+    if (!record.ok()) return record.status();
+  }
+  Locked container{std::move(dir), std::move(*lock), std::move(*record)};
+  const ContainerInfo& info = container.record.info;
+  if (info.state == ContainerState::kRemoving) return RemoveLocked(std::move(container));
+  if (container.record.starting || container.record.provisional) {
+    return RollBackLocked(std::move(container));
+  }
+  if (!runtime::IsLive(info.state)) {
+    if (run_dir.Exists(id.ToString())) ReleaseRun(id);
+    auto config = container.dir.ReadConfig();
+    if (info.state == ContainerState::kExited && config.ok() && config->spec.remove_on_exit) {
+      return RemoveLocked(std::move(container));
+    }
+    return Status();
+  }
+  if (container.record.boot_id == boot_id_) {
+    auto connection = Connect(container.record);
+    if (connection.ok()) {
+      return supervisor_->Watch(id, container.record.monitor, std::move(*connection));
+    }
+    if (connection.status().code() != StatusCode::kUnavailable) return connection.status();
+  }
+  return FinishLocked(std::move(container), std::nullopt).status();
+}
+
+void Runtime::Impl::RecoverRunDirEntry(const std::string& name) {
+  auto id = ContainerId::Parse(name);
+  if (id.ok()) {
+    // Its record is gone, so nobody will come back for the rest; one with a record was looked
+    // at before.
+    if (!runtime::ContainerDir::Open(*images->root, *id).ok()) ReleaseRun(*id);
+    return;
+  }
+  auto claim = runtime::TakeAbandonedClaim(run_dir, name);
+  if (!claim.ok() || !*claim) return;
+  auto cgroup = cgroups->Open(name);
+  if (cgroup.ok()) {
+    (void)(*cgroup)->KillAll();
+    (void)(*cgroup)->Remove();
+  }
+  (void)net->Release(name);
+  (void)id_ranges.Release(name);
+}
+
+Status Runtime::Impl::Recover() {
+  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
+                       runtime::ContainerDir::List(*images->root));
+  for (const ContainerId& id : ids) {
+    const Status recovered = RecoverContainer(id);
+    if (!recovered.ok() && recovered.code() != StatusCode::kNotFound) {
+      core::LogWarning("runtime", core::StrCat("recovery of container ", id.ToString(), ": ",
+                                               recovered.message(), ", going on"));
+    }
+  }
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> runs, run_dir.List(""));
+  for (const std::string& name : runs) {
+    if (name != "ids") RecoverRunDirEntry(name);
+  }
+  return Status();
+}
+
+}  // namespace v1
+}  // namespace minibox

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/spec_validate.h"
+
+#include <arpa/inet.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <set>
+#include <vector>
+
+#include "core/errors.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "kernel/capabilities.h"
+#include "runtime/mount_options.h"
+
+namespace minibox::runtime {
+namespace {
+
+using core::InvalidArgument;
+using core::StrCat;
+
+constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kMaxMemory = 16777216 * kMiB;
+constexpr uint64_t kMaxShm = 1048576ull * kMiB;
+constexpr int64_t kMinCpuQuota = 1000, kMaxCpuQuota = 102400000;
+constexpr size_t kMaxArguments = 65536;
+constexpr size_t kMaxArgument = 131071;
+constexpr size_t kMaxEnvironment = 1u << 20;
+constexpr size_t kMaxUserName = 32;
+constexpr uint64_t kMaxId = 4294967294;
+constexpr size_t kMaxLabels = 1000, kMaxLabelKey = 256, kMaxLabelValue = 64u << 10;
+constexpr size_t kMaxName = 128, kMaxProject = 64, kMaxHostname = 63, kMaxHostAlias = 253;
+constexpr size_t kMaxEntries = 1000;  // mounts, resolvers, extra hosts, sysctls
+constexpr size_t kMaxPorts = 65536;
+constexpr size_t kMaxSysctlKey = 255, kMaxSysctlValue = 4096;
+constexpr auto kMaxStopTimeout = std::chrono::seconds(600);
+
+bool IsAlphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool IsNameText(std::string_view text, size_t limit) {
+  return !text.empty() && text.size() <= limit && IsAlphanumeric(text.front()) &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsAlphanumeric(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+// UTF-8 without NUL and, unless `controls`, without control characters.
+bool IsText(std::string_view text, bool controls = false) {
+  return core::IsValidUtf8(text) && std::none_of(text.begin(), text.end(), [&](char c) {
+           return c == 0 || (!controls && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f));
+         });
+}
+
+std::string Item(std::string_view field, size_t index) { return StrCat(field, "[", index, "]"); }
+std::string Entry(std::string_view field, std::string_view key) {
+  return StrCat(field, "[\"", core::EscapeControl(key), "\"]");
+}
+
+Status ValidateArguments(const std::vector<std::string>& arguments, std::string_view field) {
+  if (arguments.size() > kMaxArguments) return InvalidArgument(field, "has too many entries");
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].size() > kMaxArgument) return InvalidArgument(Item(field, i), "is too long");
+    if (!IsText(arguments[i], /*controls=*/true)) {
+      return InvalidArgument(Item(field, i), "must be UTF-8 without NUL");
+    }
+  }
+  return Status();
+}
+
+Status ValidateEnvironment(const std::vector<std::string>& env) {
+  size_t total = 0;
+  for (size_t i = 0; i < env.size(); ++i) {
+    const std::string_view key = std::string_view(env[i]).substr(0, env[i].find('='));
+    if (key.empty()) return InvalidArgument(Item("env", i), "has no name");
+    if (!IsText(key)) return InvalidArgument(Item("env", i), "has control characters in its name");
+    if (!IsText(env[i], /*controls=*/true)) {
+      return InvalidArgument(Item("env", i), "must be UTF-8 without NUL");
+    }
+    if (env[i].size() > kMaxArgument) return InvalidArgument(Item("env", i), "is too long");
+    total += env[i].size() + 1;
+  }
+  if (total > kMaxEnvironment) return InvalidArgument("env", "is longer than 1 MiB");
+  return Status();
+}
+
+bool IsUserPart(std::string_view text) {
+  if (text.empty()) return false;
+  if (text.find_first_not_of("0123456789") == std::string_view::npos) {
+    const auto id = core::ParseUint64(text);
+    return id && *id <= kMaxId;
+  }
+  return text.size() <= kMaxUserName && std::all_of(text.begin(), text.end(), [](char c) {
+           return IsAlphanumeric(c) || c == '_' || c == '.' || c == '$' || c == '-';
+         });
+}
+
+Status ValidateUser(std::string_view user) {
+  if (user.empty()) return Status();
+  const size_t colon = user.find(':');
+  if (IsUserPart(user.substr(0, colon)) &&
+      (colon == std::string_view::npos || IsUserPart(user.substr(colon + 1)))) {
+    return Status();
+  }
+  return InvalidArgument("user", "must be '<name or uid>[:<group or gid>]'");
+}
+
+// "0,2-3" as a set of numbers; nullopt if malformed.
+std::optional<std::set<uint64_t>> ParseCpuList(std::string_view text) {
+  constexpr uint64_t kMaxCpu = 65535;
+  std::set<uint64_t> cpus;
+  for (const std::string_view part : core::StrSplit(text, ',')) {
+    const size_t dash = part.find('-');
+    const auto first = core::ParseUint64(part.substr(0, dash));
+    const auto last =
+        dash == std::string_view::npos ? first : core::ParseUint64(part.substr(dash + 1));
+    if (!first || !last || *first > *last || *last > kMaxCpu) return std::nullopt;
+    for (uint64_t cpu = *first; cpu <= *last; ++cpu) cpus.insert(cpu);
+  }
+  return cpus;
+}
+
+Status ValidateResources(const Resources& limits, const HostFacts& host) {
+  if (limits.memory_bytes && (*limits.memory_bytes < kMiB || *limits.memory_bytes > kMaxMemory)) {
+    return InvalidArgument("memory", "must be 1 MiB to 16777216 MiB");
+  }
+  if (limits.memory_swap_bytes && *limits.memory_swap_bytes != -1) {
+    if (!limits.memory_bytes) return InvalidArgument("memory_swap", "needs memory");
+    if (*limits.memory_swap_bytes < *limits.memory_bytes ||
+        *limits.memory_swap_bytes > 2 * kMaxMemory) {
+      return InvalidArgument("memory_swap", "must be -1 or at least memory");
+    }
+  }
+  if (limits.cpu_quota_us &&
+      (*limits.cpu_quota_us < kMinCpuQuota || *limits.cpu_quota_us > kMaxCpuQuota)) {
+    return InvalidArgument("cpu", "must be 1000 to 102400000 microseconds per 100 ms");
+  }
+  if (!limits.cpuset.empty()) {
+    const auto wanted = ParseCpuList(limits.cpuset);
+    if (!wanted) return InvalidArgument("cpuset", "must be a list such as '0,2-3'");
+    const auto online = ParseCpuList(host.online_cpus);
+    if (online && !std::includes(online->begin(), online->end(), wanted->begin(), wanted->end())) {
+      return InvalidArgument("cpuset", StrCat("the online CPUs are ", host.online_cpus));
+    }
+  }
+  if (limits.pids && *limits.pids != -1 && *limits.pids < 1) {
+    return InvalidArgument("pids_limit", "must be -1 or at least 1");
+  }
+  if (limits.io_weight && (*limits.io_weight < 1 || *limits.io_weight > 1000)) {
+    return InvalidArgument("io_weight", "must be 1 to 1000");
+  }
+  if (limits.oom_score_adj && (*limits.oom_score_adj < -1000 || *limits.oom_score_adj > 1000)) {
+    return InvalidArgument("oom_score_adj", "must be -1000 to 1000");
+  }
+  return Status();
+}
+
+Status ValidateMounts(const ContainerSpec& spec, const HostFacts& host) {
+  if (spec.mounts.size() > kMaxEntries) return InvalidArgument("volumes", "has too many entries");
+  std::set<std::string> targets;
+  for (const Mount& mount : spec.mounts) {
+    const std::string field = MountField(mount);
+    const auto target = CleanPath(mount.target);
+    if (!target || *target == "/") {
+      return InvalidArgument(field, "container path must be absolute and not '/'");
+    }
+    // A colon begins the options in every written form of a mount.
+    if (mount.kind != Mount::Kind::kTmpfs && target->find(':') != std::string::npos) {
+      return InvalidArgument(field, "container path must not contain ':'");
+    }
+    if (!spec.security.privileged && (IsWithin(*target, "/proc") || IsWithin(*target, "/sys"))) {
+      return InvalidArgument(field, StrCat("nothing may be mounted on '", *target, "'"));
+    }
+    if (!targets.insert(*target).second) {
+      return InvalidArgument(field, StrCat("container path '", *target, "' is used twice"));
+    }
+    MBX_RETURN_IF_ERROR(ParseMountOptions(mount.kind, mount.options, field).status());
+    if (mount.kind == Mount::Kind::kBind) {
+      MBX_RETURN_IF_ERROR(ResolveHostPath(mount.source, host, field).status());
+    } else if (mount.kind == Mount::Kind::kVolume && !mount.source.empty()) {
+      MBX_RETURN_IF_ERROR(ValidateName(mount.source, kMaxProject, field));
+    }
+  }
+  return Status();
+}
+
+Status ValidateNetwork(const ContainerSpec& spec) {
+  if (spec.network.starts_with("container:")) {
+    return InvalidArgument("network", "'container:<id>' is not supported by this version");
+  }
+  if (spec.network != "bridge" && spec.network != "none" && spec.network != "host") {
+    for (const std::string_view name : core::StrSplit(spec.network, ',')) {
+      MBX_RETURN_IF_ERROR(ValidateName(name, kMaxProject, "network"));
+    }
+    return core::NotFound("network_not_found", StrCat("network '", spec.network, "' not found"))
+        .WithField("network");
+  }
+  if (spec.ports.size() > kMaxPorts) return InvalidArgument("ports", "has too many entries");
+  std::set<std::string> claimed;
+  for (const PortMapping& port : spec.ports) {
+    const std::string field = Entry("ports", PortKey(port));
+    if (spec.network != "bridge") {
+      return InvalidArgument(field, StrCat("network '", spec.network, "' publishes no ports"));
+    }
+    if (port.container_port == 0)
+      return InvalidArgument(field, "container port must be 1 to 65535");
+    if (!port.host_ip.empty() && !IsIpAddress(port.host_ip)) {
+      return InvalidArgument(field, StrCat("'", port.host_ip, "' is not an IP address"));
+    }
+    PortMapping same = port;
+    if (same.host_ip == "0.0.0.0") same.host_ip.clear();
+    if (port.host_port != 0 && !claimed.insert(PortKey(same)).second) {
+      return InvalidArgument(field, "is claimed twice");
+    }
+  }
+  if (spec.dns.size() > kMaxEntries) return InvalidArgument("dns", "has too many entries");
+  for (size_t i = 0; i < spec.dns.size(); ++i) {
+    if (!IsIpAddress(spec.dns[i])) return InvalidArgument(Item("dns", i), "is not an IP address");
+  }
+  if (spec.extra_hosts.size() > kMaxEntries) {
+    return InvalidArgument("extra_hosts", "has too many entries");
+  }
+  for (size_t i = 0; i < spec.extra_hosts.size(); ++i) {
+    const auto parsed = ParseExtraHost(spec.extra_hosts[i]);
+    if (!parsed) return InvalidArgument(Item("extra_hosts", i), "must be '<name>:<ip>'");
+    if (parsed->second == "host-gateway" && spec.network == "none") {
+      return InvalidArgument(Item("extra_hosts", i), "network 'none' has no gateway");
+    }
+  }
+  return Status();
+}
+
+Status ValidateSysctls(const ContainerSpec& spec) {
+  if (spec.sysctls.size() > kMaxEntries) return InvalidArgument("sysctls", "has too many entries");
+  for (const auto& [key, value] : spec.sysctls) {
+    const std::string field = Entry("sysctls", key);
+    const auto path = ParseSysctlKey(key);
+    if (!path) return InvalidArgument(field, "is not a setting that a container has to itself");
+    if (spec.network == "host" && path->starts_with("net/")) {
+      return InvalidArgument(field, "belongs to the host with network 'host'");
+    }
+    if (value.empty() || value.size() > kMaxSysctlValue || !IsText(value, /*controls=*/true)) {
+      return InvalidArgument(field, "has no valid value");
+    }
+  }
+  return Status();
+}
+
+Status ValidateLabels(const Labels& labels) {
+  if (labels.size() > kMaxLabels) return InvalidArgument("labels", "has more than 1000 entries");
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kMaxLabelKey || !IsText(key)) {
+      return InvalidArgument(Entry("labels", key), "the key must be 1 to 256 bytes of text");
+    }
+    if (value.size() > kMaxLabelValue || !IsText(value)) {
+      return InvalidArgument(Entry("labels", key), "the value must be text of up to 64 KiB");
+    }
+  }
+  return Status();
+}
+
+Status ValidateTimes(const ContainerSpec& spec) {
+  if (!spec.stop_signal.empty() && !core::ParseSignal(spec.stop_signal)) {
+    return InvalidArgument("stop_signal", StrCat("'", spec.stop_signal, "' is not a signal"));
+  }
+  if (spec.stop_timeout &&
+      (spec.stop_timeout->count() < 0 || *spec.stop_timeout > kMaxStopTimeout)) {
+    return InvalidArgument("stop_timeout", "must be 0 to 600 seconds");
+  }
+  if (spec.timeout.count() < 0) return InvalidArgument("timeout", "must not be negative");
+  return Status();
+}
+
+constexpr std::pair<std::string_view, int> kUlimits[] = {
+    {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"locks", RLIMIT_LOCKS},
+    {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+    {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},       {"rss", RLIMIT_RSS},
+    {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+    {"stack", RLIMIT_STACK},
+};
+
+std::optional<uint64_t> ParseRlimitValue(std::string_view text) {
+  if (text == "-1") return std::numeric_limits<uint64_t>::max();
+  return core::ParseUint64(text);
+}
+
+}  // namespace
+
+Status ValidateName(std::string_view name, size_t limit, std::string_view field) {
+  if (IsNameText(name, limit)) return Status();
+  return InvalidArgument(field, StrCat("'", core::EscapeControl(name), "' must be 1 to ", limit,
+                                       " of [A-Za-z0-9_.-], the first alphanumeric"));
+}
+
+StatusOr<init::Rlimit> ParseUlimit(std::string_view name, std::string_view value) {
+  const std::string field = Entry("ulimits", name);
+  const auto* row = std::find_if(std::begin(kUlimits), std::end(kUlimits),
+                                 [&](const auto& known) { return known.first == name; });
+  if (row == std::end(kUlimits)) return InvalidArgument(field, "is not a limit");
+  const size_t colon = value.find(':');
+  const auto soft = ParseRlimitValue(value.substr(0, colon));
+  const auto hard =
+      colon == std::string_view::npos ? soft : ParseRlimitValue(value.substr(colon + 1));
+  if (!soft || !hard) return InvalidArgument(field, "must be 'soft[:hard]'");
+  if (*soft > *hard) return InvalidArgument(field, "soft is above hard");
+  return init::Rlimit{row->second, *soft, *hard, false};
+}
+
+std::optional<std::string> ParseSysctlKey(std::string_view key) {
+  if (key.empty() || key.size() > kMaxSysctlKey || !IsText(key)) return std::nullopt;
+  std::string path(key);
+  // As sysctl(8) does: whichever separator comes first is one, the other stands for it in a
+  // component (net.ipv4.conf.eth0/1.rp_filter).
+  const size_t first = path.find_first_of("./");
+  if (first != std::string::npos && path[first] == '.') {
+    for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
+  }
+  for (const std::string_view part : core::StrSplit(path, '/')) {
+    if (part.empty() || part == "." || part == "..") return std::nullopt;
+  }
+  static constexpr std::string_view kKernelKeys[] = {
+      "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+      "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"};
+  if (path.starts_with("net/") || path.starts_with("fs/mqueue/") ||
+      std::find(std::begin(kKernelKeys), std::end(kKernelKeys), path) != std::end(kKernelKeys)) {
+    return path;
+  }
+  return std::nullopt;
+}
+
+bool IsIpAddress(std::string_view text) {
+  unsigned char address[16];
+  const std::string copy(text);
+  return copy.find('\0') == std::string::npos && (inet_pton(AF_INET, copy.c_str(), address) == 1 ||
+                                                  inet_pton(AF_INET6, copy.c_str(), address) == 1);
+}
+
+std::optional<std::pair<std::string, std::string>> ParseExtraHost(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view name = text.substr(0, colon);
+  std::string_view ip = text.substr(colon + 1);
+  if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
+  if (!IsNameText(name, kMaxHostAlias) || (ip != "host-gateway" && !IsIpAddress(ip))) {
+    return std::nullopt;
+  }
+  return std::pair(std::string(name), std::string(ip));
+}
+
+std::string PortKey(const PortMapping& port) {
+  std::string key;
+  if (port.host_ip.find(':') != std::string::npos) {
+    key = StrCat("[", port.host_ip, "]:");
+  } else if (!port.host_ip.empty()) {
+    key = port.host_ip + ":";
+  }
+  key += std::to_string(port.host_port);
+  if (port.protocol == PortMapping::Protocol::kUdp) key += "/udp";
+  return key;
+}
+
+Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
+  if (spec.image.empty()) return InvalidArgument("image", "is required");
+  if (!spec.name.empty()) MBX_RETURN_IF_ERROR(ValidateName(spec.name, kMaxName, "name"));
+  if (!spec.project.empty()) {
+    MBX_RETURN_IF_ERROR(ValidateName(spec.project, kMaxProject, "project"));
+  }
+  if (spec.entrypoint) MBX_RETURN_IF_ERROR(ValidateArguments(*spec.entrypoint, "entrypoint"));
+  MBX_RETURN_IF_ERROR(ValidateArguments(spec.command, "command"));
+  MBX_RETURN_IF_ERROR(ValidateEnvironment(spec.env));
+  if (!spec.working_dir.empty() && !CleanPath(spec.working_dir)) {
+    return InvalidArgument("workdir", "must be absolute");
+  }
+  MBX_RETURN_IF_ERROR(ValidateUser(spec.user));
+  if (!spec.hostname.empty()) {
+    MBX_RETURN_IF_ERROR(ValidateName(spec.hostname, kMaxHostname, "hostname"));
+  }
+  MBX_RETURN_IF_ERROR(ValidateMounts(spec, host));
+  MBX_RETURN_IF_ERROR(ValidateNetwork(spec));
+  MBX_RETURN_IF_ERROR(ValidateResources(spec.resources, host));
+  for (const auto& [name, value] : spec.ulimits) {
+    MBX_RETURN_IF_ERROR(ParseUlimit(name, value).status());
+  }
+  MBX_RETURN_IF_ERROR(ValidateSysctls(spec));
+  if (spec.shm_bytes < static_cast<uint64_t>(kMiB) || spec.shm_bytes > kMaxShm) {
+    return InvalidArgument("shm_size", "must be 1 MiB to 1048576 MiB");
+  }
+  MBX_RETURN_IF_ERROR(
+      kernel::ResolveCapabilities(0, spec.security.cap_add, spec.security.cap_drop).status());
+  MBX_RETURN_IF_ERROR(ValidateTimes(spec));
+  return ValidateLabels(spec.labels);
+}
+
+}  // namespace minibox::runtime

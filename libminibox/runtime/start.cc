@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// The start sequence of spec §12.2.
+//
+//   plan ─> RunDir/<id> ─> binds ─> id range ─> cgroup ─> address, ports ─> /etc files
+//        ─> monitor, PID 1 set up ─> links, record "starting" ─> release ─> record "running"
+//
+// RunDir/<id> comes first and goes last: whatever a start has taken while it exists, ReleaseRun
+// gives back, in this process or in the next one.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/cleanup/cleanup.h"
+#include "core/errors.h"
+#include "core/failpoint.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "kernel/features.h"
+#include "runtime/bind_sources.h"
+#include "runtime/generated_files.h"
+#include "runtime/launch_plan.h"
+#include "runtime/runtime_impl.h"
+#include "runtime/start_failure.h"
+#include "runtime/state_machine.h"
+
+namespace minibox {
+inline namespace v1 {
+
+namespace {
+
+constexpr size_t kMaxResolvConf = 1u << 20;
+
+// The merged root takes mode and owner from the upper directory: they are to be the image's.
+Status CopyRootAttributes(const core::RootDir& data_root, const std::string& lower,
+                          const std::string& upper) {
+  MBX_ASSIGN_OR_RETURN(const struct stat from, data_root.Stat(lower));
+  MBX_ASSIGN_OR_RETURN(const core::Fd to, data_root.OpenAt(upper, O_RDONLY | O_DIRECTORY));
+  if (fchown(to.get(), from.st_uid, from.st_gid) != 0) return core::SysError("fchown", upper);
+  if (fchmod(to.get(), from.st_mode & 07777) != 0) return core::SysError("fchmod", upper);
+  return Status();
+}
+
+// Why the container has to have the host's ids; empty: it need not.
+std::string HostIdsReason(const ContainerSpec& spec, const runtime::OpenedBinds& binds) {
+  if (spec.security.host_userns) return "asked for";
+  if (!kernel::HostFeatures().user_namespaces) return "the kernel has no user namespaces";
+  if (!kernel::HostFeatures().idmapped_mounts) return "the kernel has no id-mapped mounts";
+  if (binds.id_map_obstacle.empty()) return "";
+  return binds.id_map_obstacle + " cannot be mounted through an id map";
+}
+
+void Append(const std::vector<std::string>& from, std::vector<std::string>& into) {
+  into.insert(into.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+StatusOr<network::Reservation> Runtime::Impl::ReserveNetwork(const ContainerSpec& spec,
+                                                             const ContainerId& id) {
+  if (spec.network != "bridge") return network::Reservation();
+  network::EndpointRequest request;
+  request.container = id.ToString();
+  request.network = spec.network;
+  request.ports = spec.ports;
+  return net->Reserve(request);
+}
+
+Status Runtime::Impl::WriteGeneratedFiles(const ContainerSpec& spec,
+                                          const runtime::ContainerDir& dir,
+                                          const network::Endpoint& endpoint) {
+  std::string resolv_conf;
+  if (spec.network == "host" && spec.dns.empty()) {
+    auto text = core::ReadFileAt(AT_FDCWD, "/etc/resolv.conf", kMaxResolvConf);
+    // A host without one has no names to resolve.
+    if (!text.ok() && text.status().code() != StatusCode::kNotFound) return text.status();
+    if (text.ok()) resolv_conf = std::move(*text);
+  } else {
+    MBX_ASSIGN_OR_RETURN(resolv_conf, net->ResolvConf(spec.dns));
+  }
+  MBX_RETURN_IF_ERROR(dir.WriteGenerated(
+      runtime::kHostsFile, runtime::HostsText(spec, dir.id(), endpoint.ip, endpoint.gateway)));
+  MBX_RETURN_IF_ERROR(dir.WriteGenerated(runtime::kResolvConfFile, resolv_conf));
+  return dir.WriteGenerated(runtime::kHostnameFile, spec.hostname + "\n");
+}
+
+Status Runtime::Impl::Configure(Locked& container, const runtime::SetUp& set_up,
+                                const kernel::Cgroup& cgroup, const ContainerSpec& spec,
+                                const network::Endpoint& endpoint) {
+  MBX_FAILPOINT("start.configure");
+  if (!cgroup.JoinDirs().empty()) {
+    MBX_ASSIGN_OR_RETURN(const std::vector<int> members, cgroup.Pids());
+    if (std::find(members.begin(), members.end(), set_up.pid) == members.end()) {
+      return core::Internal(core::StrCat("PID 1 is not in cgroup ", cgroup.path()));
+    }
+  }
+  if (spec.network == "bridge") {
+    MBX_RETURN_IF_ERROR(net->Attach(endpoint, container.id().ToString(), set_up.netns.get(),
+                                    set_up.rtnetlink.get()));
+  } else if (spec.network == "none") {
+    MBX_RETURN_IF_ERROR(net->SetUpLoopback(set_up.rtnetlink.get()));
+  }
+  // If this process dies after the release, the next one finds what it has to undo.
+  runtime::ContainerRecord starting = container.record;
+  starting.starting = true;
+  starting.boot_id = boot_id_;
+  return container.dir.WriteRecord(starting);
+}
+
+StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool capture,
+                                                       const std::stop_token& stop) {
+  const ContainerId& id = container.id();
+  const std::string name = id.ToString();
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
+  const ContainerSpec& spec = config.spec;
+  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
+  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, images->EnsureLayers(image, stop));
+  MBX_ASSIGN_OR_RETURN(runtime::LaunchPlan plan, runtime::PlanLaunch(config, id, layers, host));
+  if (!container.record.info.started) {
+    MBX_RETURN_IF_ERROR(
+        CopyRootAttributes(images->root->dir(), plan.spec.lowers.front(), plan.spec.upper));
+  }
+
+  runtime::OpenedBinds binds;
+  absl::Cleanup undo = [&] {
+    ReleaseRun(id);
+    runtime::RemoveMadeDirectories(binds);
+  };
+  // A start that died is rolled back by whoever comes first.
+  if (run_dir.Exists(name)) ReleaseRun(id);
+  MBX_FAILPOINT("start.run_dir");
+  MBX_RETURN_IF_ERROR(run_dir.MakeDir(name, 0700));
+  MBX_ASSIGN_OR_RETURN(const core::RootDir run, run_dir.OpenDir(name));
+  MBX_RETURN_IF_ERROR(container.dir.ClearExit());
+
+  MBX_FAILPOINT("start.network");
+  MBX_ASSIGN_OR_RETURN(const network::Reservation reservation, ReserveNetwork(spec, id));
+  const network::Endpoint& endpoint = reservation.endpoint;
+  MBX_RETURN_IF_ERROR(WriteGeneratedFiles(spec, container.dir, endpoint));
+  MBX_FAILPOINT("start.binds");
+  MBX_RETURN_IF_ERROR(
+      runtime::OpenBinds(host, *images->root, images->volumes, container.dir, stop, plan, binds));
+
+  std::vector<std::string> warnings = config.warnings;
+  runtime::IdRange ids;
+  const std::string host_ids = HostIdsReason(spec, binds);
+  if (host_ids.empty()) {
+    MBX_ASSIGN_OR_RETURN(ids, id_ranges.Acquire(name));
+    if (ids.shared) {
+      warnings.push_back("the range of ids is shared: there are more containers than ranges");
+    }
+    SetIdRange(ids, plan);
+  } else {
+    if (!spec.security.host_userns) {
+      warnings.push_back("the container has the host's user ids: " + host_ids);
+    }
+    SetHostIds(plan);
+  }
+
+  MBX_FAILPOINT("start.cgroup");
+  MBX_ASSIGN_OR_RETURN(const std::unique_ptr<kernel::Cgroup> cgroup,
+                       cgroups->Create(name, plan.limits));
+  Append(cgroup->warnings(), warnings);
+
+  runtime::LaunchFds fds;
+  fds.data_root = images->root->dir().fd();
+  fds.container_dir = container.dir.dir().fd();
+  fds.run_dir = run.fd();
+  for (const core::Fd& fd : binds.fds) fds.binds.push_back(fd.get());
+  for (const core::Fd& fd : reservation.sockets) fds.held.push_back(fd.get());
+  runtime::LaunchHooks hooks;
+  hooks.configure = [&](const runtime::SetUp& set_up) {
+    return Configure(container, set_up, *cgroup, spec, endpoint);
+  };
+  MBX_FAILPOINT("start.launch");
+  MBX_ASSIGN_OR_RETURN(runtime::Launched launched,
+                       launcher->Launch(plan.spec, fds, *cgroup, capture, hooks, stop));
+  Append(launched.warnings, warnings);
+
+  runtime::ContainerRecord running = container.record;
+  running.monitor = launched.monitor;
+  running.boot_id = boot_id_;
+  running.ids = ids;
+  running.starting = running.provisional = false;
+  ContainerInfo& info = running.info;
+  info.state = ContainerState::kRunning;
+  info.pid = launched.pid;
+  info.started = std::chrono::system_clock::now();
+  info.exit.reset();
+  info.error.clear();
+  info.ip = endpoint.ip;
+  info.mac = endpoint.mac;
+  info.gateway = endpoint.gateway;
+  info.ports = spec.network == "bridge" ? endpoint.ports : spec.ports;
+  info.warnings = std::move(warnings);
+  const Status written = container.dir.WriteRecord(running);
+  if (!written.ok()) {
+    // A run that is not on disk does not exist. Its end is all that matters now.
+    (void)launched.connection.Signal(SIGKILL);
+    (void)launched.connection.WaitExit();
+    return written;
+  }
+  std::move(undo).Cancel();
+  container.record = std::move(running);
+  return Started{container.record.info, launched.monitor, std::move(launched.connection),
+                 std::move(launched.output)};
+}
+
+StatusOr<Runtime::Impl::Started> Runtime::Impl::StartLocked(Locked& container, bool capture,
+                                                            std::stop_token stop) {
+  MBX_RETURN_IF_ERROR(runtime::CheckCanStart(container.record.info));
+  auto started = Launch(container, capture, stop);
+  if (started.ok()) {
+    snapshot_->Touch();
+    return started;
+  }
+  const Status why = runtime::AsStartFailure(started.status());
+  if (container.record.provisional) return why;
+  container.record.info.error = why.message();
+  container.record.starting = false;
+  const Status written = container.dir.WriteRecord(container.record);
+  if (!written.ok()) {
+    core::LogWarning("runtime", core::StrCat(written.message(),
+                                             ", the record does not say why the start failed"));
+  }
+  snapshot_->Touch();
+  return why;
+}
+
+}  // namespace v1
+}  // namespace minibox
