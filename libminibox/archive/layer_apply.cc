@@ -333,7 +333,7 @@ class Applier {
     if (target.name.empty() || target.marker != Marker::kNone) return refused("is no file");
     core::Fd opened;
     if (target.parent != path.parent) {
-      auto dir = root_.OpenAt(target.parent, O_PATH | O_DIRECTORY);
+      auto dir = root_.OpenAt(target.parent, O_RDONLY | O_DIRECTORY);
       if (!dir.ok()) return refused("does not exist in the layer");
       opened = *std::move(dir);
     }

@@ -79,8 +79,10 @@ class TarSink {
 // What of one directory is still to be written. Children sort as "<name>/" against their
 // parent's siblings: "a", "a-b", "a/b" is the order of whole paths.
 struct Level {
+  enum class Kind { kEntry, kBelow, kWhiteout };
   struct Item {
-    std::string key;  // "name", or "name/" for what is below it
+    Kind kind;
+    std::string key;  // "name", "name/" for what is below it, ".wh.name"
     struct ::stat st {};
   };
   std::string path;
@@ -104,10 +106,9 @@ class LayerWriter {
       }
       Level::Item item = std::move(level.items.back());
       level.items.pop_back();
-      const bool below = item.key.ends_with('/');
-      if (below) item.key.pop_back();
+      if (item.kind == Level::Kind::kBelow) item.key.pop_back();
       const std::string path = level.path.empty() ? item.key : level.path + "/" + item.key;
-      const Status status = below ? Enter(path) : WriteEntry(path, item.key, item.st);
+      const Status status = Write(item, path);
       if (!status.ok()) return status.WithContext(core::StrCat("'", ShownPath(path), "'"));
     }
     MBX_RETURN_IF_ERROR(sink_.Zeros(kTarBlock));
@@ -136,11 +137,26 @@ class LayerWriter {
     return sink_.Write(EncodeTarHeader(entry));
   }
 
+  Status Write(const Level::Item& item, const std::string& path) {
+    switch (item.kind) {
+      case Level::Kind::kBelow:
+        return Enter(path);
+      case Level::Kind::kWhiteout:
+        return WriteMarker(path);
+      case Level::Kind::kEntry:
+        break;
+    }
+    return WriteEntry(path, item.key, item.st);
+  }
+
   // Writes the directory's opaque marker and lines up its entries.
   Status Enter(const std::string& path) {
     MBX_ASSIGN_OR_RETURN(const int dir, chain_.Open(path));
     MBX_ASSIGN_OR_RETURN(const bool opaque, IsOpaque(dir));
-    if (opaque) MBX_RETURN_IF_ERROR(WriteMarker(path, std::string(kOpaqueMarker)));
+    if (opaque) {
+      const std::string_view slash = path.empty() ? "" : "/";
+      MBX_RETURN_IF_ERROR(WriteMarker(core::StrCat(path, slash, kOpaqueMarker)));
+    }
     MBX_RETURN_IF_ERROR(CheckComplete(dir));
     Level level{path, {}};
     MBX_RETURN_IF_ERROR(List(dir, level.items));
@@ -162,11 +178,17 @@ class LayerWriter {
     while (const dirent* found = readdir(stream.get())) {
       const std::string name = found->d_name;
       if (name != "." && name != "..") {
-        Level::Item item{name};
+        Level::Item item{Level::Kind::kEntry, name};
         if (fstatat(dir, name.c_str(), &item.st, AT_SYMLINK_NOFOLLOW) != 0) {
           return core::SysError("fstatat", core::EscapeControl(name));
         }
-        if (S_ISDIR(item.st.st_mode)) items.push_back({name + "/", item.st});
+        MBX_ASSIGN_OR_RETURN(const bool whiteout, IsWhiteout(dir, name, item.st));
+        if (whiteout) {
+          item.kind = Level::Kind::kWhiteout;
+          item.key.insert(0, kMarkerPrefix);
+        } else if (S_ISDIR(item.st.st_mode)) {
+          items.push_back({Level::Kind::kBelow, name + "/", item.st});
+        }
         items.push_back(std::move(item));
       }
       errno = 0;
@@ -202,11 +224,10 @@ class LayerWriter {
     return entry;
   }
 
-  Status WriteMarker(std::string_view dir, const std::string& name) {
+  Status WriteMarker(std::string path) {
     TarEntry entry;
-    entry.path = dir.empty() ? name : core::StrCat(dir, "/", name);
-    ++entries_;
-    return sink_.Write(EncodeTarHeader(entry));
+    entry.path = std::move(path);
+    return WriteHeader(entry);
   }
 
   Status WriteEntry(const std::string& path, const std::string& name, const struct ::stat& st) {
@@ -215,10 +236,6 @@ class LayerWriter {
       return core::FailedPrecondition("path_too_long", "the path exceeds 4096 bytes");
     }
     MBX_ASSIGN_OR_RETURN(const int dir, chain_.Open(ParentOf(path)));
-    MBX_ASSIGN_OR_RETURN(const bool whiteout, IsWhiteout(dir, name, st));
-    if (whiteout) {
-      return WriteMarker(ParentOf(path), core::StrCat(kMarkerPrefix, name));
-    }
     if (name.starts_with(kMarkerPrefix)) {
       return core::FailedPrecondition("reserved_name",
                                       "a layer cannot hold a name that begins with '.wh.'");
