@@ -5,15 +5,20 @@
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
+#include <poll.h>
+#include <sys/socket.h>
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "core/errors.h"
+#include "core/fd.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -46,6 +51,16 @@ void PutRouteLocalnet(nlmsghdr* message) {
   mnl_attr_put_u32(message, IPV4_DEVCONF_ROUTE_LOCALNET, 1);
   mnl_attr_nest_end(message, conf);
   mnl_attr_nest_end(message, ipv4);
+}
+
+// Of a link that is a port of a bridge already, in an RTM_NEWLINK message.
+void PutHairpin(nlmsghdr* message) {
+  nlattr* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+  mnl_attr_put_strz(message, IFLA_INFO_SLAVE_KIND, "bridge");
+  nlattr* data = mnl_attr_nest_start(message, IFLA_INFO_SLAVE_DATA);
+  mnl_attr_put_u8(message, IFLA_BRPORT_MODE, BRIDGE_MODE_HAIRPIN);
+  mnl_attr_nest_end(message, data);
+  mnl_attr_nest_end(message, info);
 }
 
 void AddSetLoopbackUp(NetlinkBatch& batch) {
@@ -105,6 +120,9 @@ Link ParseLink(const nlmsghdr* message) {
         break;
       case IFLA_MTU:
         link.mtu = mnl_attr_get_u32(attribute);
+        break;
+      case IFLA_OPERSTATE:
+        link.running = mnl_attr_get_u8(attribute) == IF_OPER_UP;
         break;
       case IFLA_GROUP:
         link.group = mnl_attr_get_u32(attribute);
@@ -289,9 +307,11 @@ Status Rtnetlink::CreateVeth(const VethSpec& spec) {
   mnl_attr_nest_end(message, data);
   mnl_attr_nest_end(message, info);
 
-  message = batch.Add(RTM_SETLINK, NLM_F_ACK, "set link up", spec.name);
+  // Without NLM_F_CREATE this changes a link, and unlike RTM_SETLINK also as a port.
+  message = batch.Add(RTM_NEWLINK, NLM_F_ACK, "set link up", spec.name);
   PutLinkHeader(message, 0, IFF_UP);
   mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
+  if (spec.master != 0) PutHairpin(message);
   nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
   PutNoIpv6Addresses(message);
   mnl_attr_nest_end(message, families);
@@ -312,7 +332,44 @@ Status Rtnetlink::SetLink(const LinkChange& change) {
     PutRouteLocalnet(message);
     mnl_attr_nest_end(message, families);
   }
+  if (change.master != 0) {
+    message = batch.Add(RTM_NEWLINK, NLM_F_ACK, "set bridge port", core::StrCat("#", change.index));
+    PutLinkHeader(message, change.index, 0);
+    PutHairpin(message);
+  }
   return socket_.Send(batch);
+}
+
+Status Rtnetlink::AwaitRunning(std::string_view name, std::chrono::milliseconds timeout) {
+  // Since Linux 6.8 the question itself makes the link watcher catch up.
+  MBX_ASSIGN_OR_RETURN(Link link, GetLink(name));
+  if (link.running) return Status();
+
+  const core::Fd events(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  const int group = RTNLGRP_LINK;
+  if (!events.valid() ||
+      setsockopt(events.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
+    return core::SysError("subscribe to links", name);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    MBX_ASSIGN_OR_RETURN(link, GetLink(name));
+    if (link.running) return Status();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return core::Error(StatusCode::kDeadlineExceeded, "",
+                         core::StrCat("network interface '", name, "' does not come up"));
+    }
+    pollfd waited = {events.get(), POLLIN, 0};
+    if (poll(&waited, 1, static_cast<int>(left.count())) < 0 && errno != EINTR) {
+      return core::SysError("poll", name);
+    }
+    // What the events say does not matter; an overrun is one, too.
+    char dropped[256];
+    while (recv(events.get(), dropped, sizeof dropped, MSG_TRUNC) > 0 || errno == ENOBUFS) {
+    }
+  }
 }
 
 Status Rtnetlink::DeleteLink(std::string_view name) {

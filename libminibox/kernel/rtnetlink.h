@@ -5,9 +5,11 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernel/netlink.h"
@@ -24,7 +26,8 @@ struct Link {
   int master = 0;      // index of the bridge it is a port of
   uint32_t mtu = 0;
   uint32_t group = 0;
-  bool up = false;
+  bool up = false;       // administratively
+  bool running = false;  // it carries packets: IF_OPER_UP
   bool route_localnet = false;
   MacAddress mac{};
 };
@@ -52,7 +55,7 @@ struct BridgeSpec {
 
 struct VethSpec {
   std::string name{};  // the end in this namespace, made a port of `master` and set up
-  int master = 0;
+  int master = 0;      // a bridge, or 0; see LinkChange
   uint32_t mtu = 1500;
   uint32_t group = 0;
   std::string peer_name{};  // the other end, in `peer_netns` from the start, left down
@@ -63,8 +66,10 @@ struct VethSpec {
 // What a link is to become, for SetLink; unset members stay as they are.
 struct LinkChange {
   int index = 0;
-  bool up = false;              // true: set up
-  int master = 0;               // != 0: becomes a port of it
+  bool up = false;  // true: set up
+  // != 0: becomes a port of this bridge, in hairpin mode. Where br_netfilter is loaded, a frame
+  // that DNAT turns back to its sender is bridged, not routed, and would be dropped without.
+  int master = 0;
   uint32_t mtu = 0;             // != 0
   bool route_localnet = false;  // true: 127.0.0.0/8 may be routed over it
 };
@@ -86,6 +91,10 @@ class Rtnetlink {
   // kAlreadyExists if the name is taken.
   Status CreateVeth(const VethSpec& spec);
   Status SetLink(const LinkChange& change);
+  // Waits until the link carries packets. The kernel starts the queue of a link, and a bridge
+  // forwards to it, only when its link watcher got to hear of the carrier; packets sent before
+  // that are lost and come again after a second. kDeadlineExceeded.
+  Status AwaitRunning(std::string_view name, std::chrono::milliseconds timeout);
   // Takes several RCU grace periods (tens of ms): never on the path of a request if the
   // namespace of the other end is going away anyhow.
   Status DeleteLink(std::string_view name);  // kNotFound

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/endpoint.h"
 
+#include <chrono>
+
 #include "absl/cleanup/cleanup.h"
 #include "core/errors.h"
 #include "core/failpoint.h"
@@ -14,6 +16,7 @@ namespace minibox::network {
 namespace {
 
 constexpr const char* kInnerName = "eth0";
+constexpr std::chrono::seconds kLinkTimeout{5};
 
 }  // namespace
 
@@ -53,6 +56,8 @@ Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std:
   MBX_ASSIGN_OR_RETURN(const kernel::Link inner, inside.GetLink(kInnerName));
   MBX_RETURN_IF_ERROR(
       inside.SetUpEndpoint({*address, endpoint.prefix_length, inner.index}, *gateway));
+  // Nothing that the workload sends or gets at its first instruction may be lost.
+  MBX_RETURN_IF_ERROR(host.AwaitRunning(name, kLinkTimeout));
   MBX_FAILPOINT("network.attach.configured");
   std::move(undo).Cancel();
   return Status();

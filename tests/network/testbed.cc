@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/testbed.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "kernel/rtnetlink.h"
+
+namespace minibox::testing {
+namespace {
+
+constexpr int kSilenceMs = 500;
+
+sockaddr_in Address(const std::string& ip, uint16_t port) {
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  if (inet_pton(AF_INET, ip.c_str(), &address.sin_addr) != 1) abort();
+  return address;
+}
+
+core::Fd Bound(Place place, int type, const std::string& ip, uint16_t port) {
+  core::Fd fd;
+  const auto make = [&] {
+    fd.reset(socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const sockaddr_in address = Address(ip, port);
+    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      ADD_FAILURE() << "bind " << ip << ":" << port << ": " << strerror(errno);
+    }
+  };
+  place == nullptr ? make() : place->Run(make);
+  return fd;
+}
+
+bool Readable(int fd) {
+  pollfd waited = {fd, POLLIN, 0};
+  return poll(&waited, 1, kSilenceMs) == 1;
+}
+
+std::string Text(const sockaddr_in& address) {
+  char text[INET_ADDRSTRLEN] = "";
+  inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+  return text;
+}
+
+}  // namespace
+
+Namespace::Namespace() {
+  std::thread([this] {
+    if (unshare(CLONE_NEWNET) != 0) abort();
+    netns_.reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    rtnetlink_.reset(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  }).join();
+}
+
+void Namespace::Run(const std::function<void()>& function) const {
+  std::thread([&] {
+    if (setns(netns_.get(), CLONE_NEWNET) != 0) abort();
+    function();
+  }).join();
+}
+
+core::Fd ListenTcp(Place place, uint16_t port, const std::string& ip) {
+  core::Fd fd = Bound(place, SOCK_STREAM, ip, port);
+  if (listen(fd.get(), 8) != 0) ADD_FAILURE() << "listen: " << strerror(errno);
+  return fd;
+}
+
+core::Fd BindUdp(Place place, uint16_t port, const std::string& ip) {
+  return Bound(place, SOCK_DGRAM, ip, port);
+}
+
+Connection Connect(Place place, const std::string& ip, uint16_t port, const std::string& source) {
+  Connection connection;
+  connection.fd = Bound(place, SOCK_STREAM, source.empty() ? "0.0.0.0" : source, 0);
+  const int fd = connection.fd.get();
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  const sockaddr_in address = Address(ip, port);
+  int error = 0;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) error = errno;
+  if (error == EINPROGRESS) {
+    pollfd waited = {fd, POLLOUT, 0};
+    if (poll(&waited, 1, kSilenceMs) == 0) return connection;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  connection.outcome = error == 0 ? Outcome::kConnected : Outcome::kRefused;
+  return connection;
+}
+
+std::string SeenBy(int listener, Place client, const std::string& ip, uint16_t port,
+                   const std::string& source) {
+  const Connection connection = Connect(client, ip, port, source);
+  if (connection.outcome == Outcome::kRefused) return "refused";
+  if (connection.outcome == Outcome::kSilent) return "silent";
+  if (!Readable(listener)) return "connected to somebody else";
+  sockaddr_in peer = {};
+  socklen_t size = sizeof peer;
+  const core::Fd accepted(
+      accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+  char byte = 'q';
+  if (write(connection.fd.get(), &byte, 1) != 1 || !Readable(accepted.get()) ||
+      read(accepted.get(), &byte, 1) != 1 || byte != 'q') {
+    return "no request";
+  }
+  byte = 'a';
+  if (write(accepted.get(), &byte, 1) != 1 || !Readable(connection.fd.get()) ||
+      read(connection.fd.get(), &byte, 1) != 1 || byte != 'a') {
+    return "no answer";
+  }
+  return Text(peer);
+}
+
+std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t port) {
+  const core::Fd fd = BindUdp(client, 0);
+  const sockaddr_in address = Address(ip, port);
+  // Connected: an answer from any other address does not count.
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return "unreachable";
+  }
+  if (send(fd.get(), "q", 1, 0) != 1) return "not sent";
+  if (!Readable(server)) return "silent";
+  char byte = 0;
+  sockaddr_in peer = {};
+  socklen_t size = sizeof peer;
+  if (recvfrom(server, &byte, 1, 0, reinterpret_cast<sockaddr*>(&peer), &size) != 1) {
+    return "no request";
+  }
+  if (sendto(server, "a", 1, 0, reinterpret_cast<const sockaddr*>(&peer), size) != 1 ||
+      !Readable(fd.get()) || recv(fd.get(), &byte, 1, 0) != 1) {
+    return "no answer";
+  }
+  return Text(peer);
+}
+
+Testbed::Testbed() {
+  options.state_dir = scratch / "networks";
+  auto host = kernel::Rtnetlink::Open();
+  auto outside = kernel::Rtnetlink::Wrap(neighbour.rtnetlink());
+  if (!host.ok() || !outside.ok()) abort();
+  kernel::VethSpec veth;
+  veth.name = "ext0";
+  veth.mtu = 1400;
+  veth.peer_name = "eth0";
+  veth.peer_mac = {2, 0, 0, 0, 0, 2};
+  veth.peer_netns = neighbour.netns();
+  EXPECT_TRUE(host->CreateVeth(veth).ok());
+  EXPECT_TRUE(host->AddAddress({0xc6336401, 24, host->GetLink("ext0")->index}).ok());
+  // Its way to everywhere is this host: also to the containers' own addresses.
+  const auto set_up =
+      outside->SetUpEndpoint({0xc6336402, 24, outside->GetLink("eth0")->index}, 0xc6336401);
+  EXPECT_TRUE(set_up.ok()) << set_up.ToString();
+  impl_ = ImplOf(Open());
+}
+
+Testbed::~Testbed() {
+  EXPECT_TRUE(impl_->Reconcile({}).ok());
+  const Status removed = impl_->Remove("bridge");
+  EXPECT_TRUE(removed.ok()) << removed.ToString();
+  EXPECT_TRUE(kernel::Rtnetlink::Open()->DeleteLink("ext0").ok());
+}
+
+Network Testbed::Open() const {
+  auto network = Network::Open(options);
+  if (!network.ok()) {
+    ADD_FAILURE() << network.status().ToString();
+    abort();
+  }
+  return *network;
+}
+
+StatusOr<std::unique_ptr<Container>> Testbed::TryStart(const std::string& id,
+                                                       std::vector<PortMapping> ports) {
+  auto container = std::make_unique<Container>();
+  container->id = id;
+  auto reservation = impl_->Reserve({id, "bridge", "", std::move(ports)});
+  if (!reservation.ok()) return reservation.status();
+  container->reservation = std::move(*reservation);
+  const Status attached = impl_->Attach(container->reservation.endpoint, id,
+                                        container->inside.netns(), container->inside.rtnetlink());
+  if (!attached.ok()) return attached;
+  container->reservation.starting.reset();
+  return container;
+}
+
+std::unique_ptr<Container> Testbed::Start(const std::string& id, std::vector<PortMapping> ports) {
+  auto container = TryStart(id, std::move(ports));
+  if (!container.ok()) {
+    ADD_FAILURE() << container.status().ToString();
+    abort();
+  }
+  return std::move(*container);
+}
+
+bool Shell(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+std::string Output(const std::string& command) {
+  std::string text;
+  FILE* pipe = popen((command + " 2>&1").c_str(), "re");
+  if (pipe == nullptr) return text;
+  char buffer[4096];
+  while (fgets(buffer, sizeof buffer, pipe) != nullptr) text += buffer;
+  pclose(pipe);
+  return text;
+}
+
+bool LinkExists(const std::string& name) { return if_nametoindex(name.c_str()) != 0; }
+
+bool LinkVanishes(const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (LinkExists(name)) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    // Namespaces are freed in the kernel's own time.
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+PortMapping Tcp(uint16_t host, uint16_t container, std::string ip) {
+  return {std::move(ip), host, container, PortMapping::Protocol::kTcp};
+}
+PortMapping Udp(uint16_t host, uint16_t container, std::string ip) {
+  return {std::move(ip), host, container, PortMapping::Protocol::kUdp};
+}
+
+}  // namespace minibox::testing
