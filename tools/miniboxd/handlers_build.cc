@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "handlers.h"
+#include "params.h"
+#include "wire/build_request.h"
+#include "wire/messages.h"
+#include "wire/text.h"
+
+namespace miniboxd {
+namespace {
+
+using minibox::Status;
+using minibox::wire::StrCat;
+
+constexpr size_t kMaxBuildBody = 64 << 20;
+
+// In the order of spec §4.3: the file's text, names, then the context.
+Status Check(Engine& engine, minibox::BuildOptions* options) {
+  const auto context = engine.paths.Resolve(options->context.string(), "context");
+  const Status valid = engine.builder.Validate(*options);
+  if (!valid.ok() && valid.reason() != "invalid_context") return valid;
+  if (!context.ok()) {
+    const std::string why = context.status().message().substr(sizeof "context: " - 1);
+    const std::string reason = context.status().reason();
+    return Status(
+        context.status().code(), StrCat("invalid build context: ", why),
+        {.reason = reason == "path_not_allowed" ? reason : "invalid_context", .field = "context"});
+  }
+  options->context = *context;
+  return valid;
+}
+
+void Build(Engine& engine, Exchange& exchange) {
+  const auto body = exchange.ReadBody(kMaxBuildBody);
+  if (!body.ok()) return exchange.SendError(body.status());
+  auto request = minibox::wire::ParseBuildRequest(*body);
+  if (!request.ok()) return exchange.SendError(request.status());
+  const Status valid = Check(engine, &request->options);
+  if (!valid.ok()) return exchange.SendError(valid);
+  WarnOfUnknown(exchange, "field", request->unknown_fields);
+
+  std::stop_source stop;
+  const std::stop_callback gone(exchange.gone(), [&] { stop.request_stop(); });
+  const std::stop_callback closing(engine.operations.get_token(), [&] { stop.request_stop(); });
+  const bool json_lines = exchange.head().Accepts(kJsonLines);
+  ResponseStream stream =
+      exchange.BeginStream(json_lines ? kJsonLines : kText, {"X-Minibox-Status"});
+  const auto write_line = [&](std::string_view text) {
+    return stream.Write(json_lines ? minibox::wire::LogLine(text) : StrCat(text, "\n"));
+  };
+  const auto image = engine.builder.Build(
+      request->options, [&](const minibox::BuildEvent& event) { return write_line(event.text); },
+      stop.get_token());
+  Status sent = write_line(image.ok() ? "Build completed successfully"
+                                      : StrCat("Build failed: ", image.status().message()));
+  if (sent.ok() && json_lines) {
+    sent = stream.Write(minibox::wire::FinalLine(image.status(), image.ok() ? &*image : nullptr));
+  }
+  if (sent.ok()) (void)stream.End({{"X-Minibox-Status", image.ok() ? "ok" : "error"}});
+}
+
+}  // namespace
+
+std::vector<Route> BuildRoutes(Engine& engine) {
+  return {{"POST", "/containers/build", Bind(engine, Build)}};
+}
+
+}  // namespace miniboxd

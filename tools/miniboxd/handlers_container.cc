@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <csignal>
+#include <optional>
+
+#include "handlers.h"
+#include "params.h"
+#include "wire/container.h"
+#include "wire/run_request.h"
+#include "wire/text.h"
+
+namespace miniboxd {
+namespace {
+
+using minibox::ContainerId;
+using minibox::ContainerInfo;
+using minibox::ExitStatus;
+using minibox::OutputChunk;
+using minibox::Status;
+using minibox::StatusOr;
+using minibox::wire::StrCat;
+using minibox::wire::Strictness;
+
+constexpr int64_t kMaxStopSeconds = 600;
+// Up to here a log is read once; beyond, once for its size and once for its bytes.
+constexpr uint64_t kBufferedLog = 4 << 20;
+
+// A failed start says what a command line exits with (spec §12.2).
+void SendStartError(Exchange& exchange, const Status& status) {
+  exchange.AddHeader("X-Minibox-Exit-Code", std::to_string(minibox::StartFailureExitCode(status)));
+  HttpError error = ErrorOf(status);
+  if (error.status == 500 && error.code == "internal") error.code = "start_failed";
+  exchange.SendError(error);
+}
+
+void AddWarnings(Exchange& exchange, const ContainerInfo& info) {
+  for (const std::string& warning : info.warnings) exchange.AddWarning(warning);
+}
+
+// The parsed body, or nullopt and the error has been sent.
+std::optional<minibox::wire::RunRequest> ReadRunRequest(Exchange& exchange) {
+  const auto body = exchange.ReadBody(kMaxJsonBody);
+  if (!body.ok()) {
+    exchange.SendError(body.status());
+    return std::nullopt;
+  }
+  auto request = minibox::wire::ParseRunRequest(*body);
+  if (!request.ok()) {
+    SendStartError(exchange, request.status());
+    return std::nullopt;
+  }
+  WarnOfUnknown(exchange, "field", request->unknown_fields);
+  return std::move(*request);
+}
+
+void RunForeground(Engine& engine, Exchange& exchange, const minibox::wire::RunRequest& request) {
+  std::optional<ResponseStream> stream;
+  minibox::RunOptions options;
+  options.on_disconnect = request.on_disconnect;
+  options.started = [&](const ContainerInfo& info) {
+    exchange.AddHeader("X-Minibox-Container-Id", info.id.ToString());
+    AddWarnings(exchange, info);
+    stream.emplace(exchange.BeginStream(kText, {"X-Minibox-Exit-Code", "X-Minibox-Exit-Reason"}));
+  };
+  const StatusOr<ExitStatus> exit = engine.runtime.RunForeground(
+      request.spec, [&](const OutputChunk& chunk) { return stream->Write(chunk.bytes); }, options,
+      exchange.gone());
+  if (!stream) return SendStartError(exchange, exit.status());
+  // Without a known end the stream stays open-ended, so that nobody takes it for success.
+  if (!exit.ok()) return;
+  const std::string_view reason = minibox::wire::ExitReason(*exit);
+  if (reason.empty()) return;
+  (void)stream->End({{"X-Minibox-Exit-Code", std::to_string(exit->code)},
+                     {"X-Minibox-Exit-Reason", std::string(reason)}});
+  // A client that went away in the last moment needs no result.
+}
+
+void Run(Engine& engine, Exchange& exchange) {
+  const auto request = ReadRunRequest(exchange);
+  if (!request) return;
+  if (!request->detached) return RunForeground(engine, exchange, *request);
+  const auto info = engine.runtime.Run(request->spec);
+  if (!info.ok()) return SendStartError(exchange, info.status());
+  AddWarnings(exchange, *info);
+  exchange.SendLine(info->id.ToString(), info->id.ToString());
+}
+
+void Create(Engine& engine, Exchange& exchange) {
+  const auto request = ReadRunRequest(exchange);
+  if (!request) return;
+  const auto info = engine.runtime.Create(request->spec);
+  if (!info.ok()) return SendStartError(exchange, info.status());
+  AddWarnings(exchange, *info);
+  exchange.SendLine(info->id.ToString(), info->id.ToString());
+}
+
+struct Filters {
+  std::string status, name, project, image, health;
+  std::vector<std::string> labels;
+
+  bool Match(const ContainerInfo& info) const {
+    const auto is = [](const std::string& filter, std::string_view value) {
+      return filter.empty() || filter == value;
+    };
+    const auto reference = minibox::ImageRef::Parse(image);
+    const bool same_image = image.empty() || info.image == image ||
+                            (reference.ok() && info.reference == reference->ToString());
+    // No container has a health check yet, so each one's health is "none".
+    return is(status, minibox::wire::StateName(info.state)) && is(name, info.name) &&
+           is(project, info.project) && same_image && is(health, "none") &&
+           HasLabels(info.labels, labels);
+  }
+};
+
+void List(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  Filters filters;
+  params.Text("status", &filters.status);
+  params.Text("name", &filters.name);
+  params.Text("project", &filters.project);
+  params.Text("image", &filters.image);
+  params.Text("health", &filters.health);
+  params.List("label", &filters.labels);
+  if (!params.Finish()) return;
+  auto containers = engine.runtime.List();
+  if (!containers.ok()) return exchange.SendError(containers.status());
+  std::erase_if(*containers, [&](const ContainerInfo& info) { return !filters.Match(info); });
+  exchange.SendJson(minibox::wire::ToJson(*containers));
+}
+
+// The container that `id` names, or nullopt and the error has been sent.
+std::optional<ContainerId> Find(Engine& engine, Exchange& exchange, const std::string& id) {
+  auto found = engine.runtime.Find(id);
+  if (found.ok()) return std::move(*found);
+  exchange.SendError(found.status());
+  return std::nullopt;
+}
+
+void FollowLogs(Engine& engine, Exchange& exchange, const ContainerId& id,
+                const minibox::LogOptions& options) {
+  std::stop_source stop;
+  const std::stop_callback gone(exchange.gone(), [&] { stop.request_stop(); });
+  const std::stop_callback closing(engine.long_polls.get_token(), [&] { stop.request_stop(); });
+  ResponseStream stream = exchange.BeginStream(kText);
+  const Status read = engine.runtime.ReadLogs(
+      id, options, [&](const OutputChunk& chunk) { return stream.Write(chunk.bytes); },
+      stop.get_token());
+  if (read.ok() && !stop.stop_requested()) (void)stream.End();  // else visibly incomplete
+}
+
+void SendLogs(Engine& engine, Exchange& exchange, const ContainerId& id,
+              const minibox::LogOptions& options) {
+  std::string text;
+  uint64_t size = 0;
+  const Status counted = engine.runtime.ReadLogs(id, options, [&](const OutputChunk& chunk) {
+    size += chunk.bytes.size();
+    if (size <= kBufferedLog) text += chunk.bytes;
+    return Status();
+  });
+  if (!counted.ok()) return exchange.SendError(counted);
+  if (size <= kBufferedLog) return exchange.Send(200, kText, text);
+  exchange.SendHead(200, kText, size);
+  if (exchange.is_head_request()) return;
+  // The log only grows meanwhile; what is more than was announced belongs to the next request.
+  const Status enough(minibox::StatusCode::kCancelled, "enough");
+  const Status sent = engine.runtime.ReadLogs(id, options, [&](const OutputChunk& chunk) {
+    const std::string_view bytes = chunk.bytes.substr(0, size);
+    size -= bytes.size();
+    const Status part = exchange.SendPart(bytes);
+    return part.ok() && size == 0 ? enough : part;
+  });
+  if (size > 0) exchange.Abandon();
+  (void)sent;  // it ends with `enough`, or the client is gone
+}
+
+void Logs(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  std::string id_text;
+  std::optional<int64_t> tail;
+  minibox::LogOptions options;
+  params.Required("id", &id_text);
+  params.Flag("follow", &options.follow);
+  params.Flag("until_exit", &options.until_exit);
+  params.Int("tail", 0, INT64_MAX, &tail);
+  for (const char* name : {"since", "until", "timestamps", "stream"}) params.Unsupported(name);
+  if (!params.Finish()) return;
+  if (tail) options.tail_lines = static_cast<size_t>(*tail);
+  const auto id = Find(engine, exchange, id_text);
+  if (!id) return;
+  if (options.follow && !exchange.is_head_request()) {
+    FollowLogs(engine, exchange, *id, options);
+  } else if (options.follow) {
+    exchange.BeginStream(kText);
+  } else {
+    options.until_exit = false;
+    SendLogs(engine, exchange, *id, options);
+  }
+}
+
+// Reads `signal` as a name or number; 0 if it is not given.
+void ReadSignal(Params& params, int* signal) {
+  std::string text;
+  params.Text("signal", &text);
+  if (text.empty()) return;
+  const auto number = minibox::wire::ParseSignal(text);
+  if (number) {
+    *signal = *number;
+  } else {
+    params.Fail(minibox::wire::InvalidField("signal", StrCat("'", text, "' is not a signal")));
+  }
+}
+
+void Stop(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  std::string id_text;
+  std::optional<int64_t> seconds;
+  minibox::StopOptions options;
+  params.Required("id", &id_text);
+  params.Int("t", 0, kMaxStopSeconds, &seconds);
+  ReadSignal(params, &options.signal);
+  if (!params.Finish()) return;
+  if (seconds) options.grace = std::chrono::seconds(*seconds);
+  const auto id = Find(engine, exchange, id_text);
+  if (!id) return;
+  const auto result = engine.runtime.Stop(*id, options);
+  if (!result.ok()) return exchange.SendError(result.status());
+  std::string_view outcome = "stopped";
+  if (*result == minibox::StopResult::kKilled) outcome = "killed (timeout)";
+  if (*result == minibox::StopResult::kNotRunning) outcome = "not running";
+  exchange.SendLine(id->ToString(), StrCat("Container ", id->ToString(), " ", outcome));
+}
+
+void Start(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  std::string id_text;
+  params.Required("id", &id_text);
+  if (!params.Finish()) return;
+  const auto id = engine.runtime.Find(id_text);
+  const auto info = id.ok() ? engine.runtime.Start(*id) : StatusOr<ContainerInfo>(id.status());
+  if (!info.ok()) {
+    if (info.status().reason() == "container_not_found") {
+      HttpError error = ErrorOf(info.status());
+      error.message = "container not found";
+      return exchange.SendError(error);
+    }
+    return SendStartError(exchange, info.status());
+  }
+  AddWarnings(exchange, *info);
+  exchange.SendLine(id->ToString(), id->ToString());
+}
+
+void Kill(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  std::string id_text;
+  int signal = SIGKILL;
+  params.Required("id", &id_text);
+  ReadSignal(params, &signal);
+  if (!params.Finish()) return;
+  const auto id = Find(engine, exchange, id_text);
+  if (!id) return;
+  const Status killed = engine.runtime.Kill(*id, signal);
+  if (!killed.ok()) return exchange.SendError(killed);
+  const std::string outcome =
+      signal == SIGKILL ? "killed" : StrCat("signalled ", minibox::wire::SignalName(signal));
+  exchange.SendLine(id->ToString(), StrCat("Container ", id->ToString(), " ", outcome));
+}
+
+void Remove(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kPublished);
+  std::string id_text;
+  bool force = false;
+  params.Required("id", &id_text);
+  params.Flag("force", &force);
+  if (!params.Finish()) return;
+  const auto id = Find(engine, exchange, id_text);
+  if (!id) return;
+  const Status removed = engine.runtime.Remove(*id, force);
+  if (!removed.ok()) return exchange.SendError(removed);
+  exchange.SendLine(id->ToString(), StrCat("Container ", id->ToString(), " removed"));
+}
+
+}  // namespace
+
+std::vector<Route> ContainerRoutes(Engine& engine) {
+  return {
+      {"POST", "/containers/run", Bind(engine, Run)},
+      {"POST", "/containers/create", Bind(engine, Create)},
+      {"GET", "/containers", Bind(engine, List)},
+      {"GET", "/containers/logs", Bind(engine, Logs)},
+      {"POST", "/containers/stop", Bind(engine, Stop)},
+      {"POST", "/containers/start", Bind(engine, Start)},
+      {"POST", "/containers/kill", Bind(engine, Kill)},
+      {"POST", "/containers/remove", Bind(engine, Remove)},
+  };
+}
+
+}  // namespace miniboxd
