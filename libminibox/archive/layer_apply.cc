@@ -73,6 +73,9 @@ class Applier {
                             bool exists) { return MakeParent(parent, name, path, exists); }) {}
 
   StatusOr<Applied> Run() {
+    // A tree must not depend on when it was unpacked, so a root without entry gets a time too.
+    MBX_ASSIGN_OR_RETURN(const int root, chain_.Open(""));
+    MBX_RETURN_IF_ERROR(finish_.Add("", root, {}));
     TarEntry entry;
     while (true) {
       MBX_ASSIGN_OR_RETURN(const bool more, reader_.Next(entry));

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Store::Load (spec §10.1): stream -> staged files -> plan -> checked and unpacked layers, all in
+// one operation's directory; only when nothing can be wrong any more are blobs and trees renamed
+// into place and the names registered.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "archive/compression.h"
+#include "archive/layer_apply.h"
+#include "core/errors.h"
+#include "core/failpoint.h"
+#include "core/fd.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/sha256.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "oci/digest.h"
+#include "store/archive_plan.h"
+#include "store/layout.h"
+#include "store/staged_archive.h"
+#include "store/store_impl.h"
+
+namespace minibox {
+inline namespace v1 {
+namespace {
+
+constexpr size_t kReadBytes = 256u << 10;
+constexpr size_t kShortDigest = 12;
+
+// Every fault of the archive has one code; what reads streams in general knows finer ones.
+Status AsInvalidArchive(const Status& status) {
+  if (status.reason() != "invalid_archive" || status.code() == StatusCode::kInvalidArgument) {
+    return status;
+  }
+  return Status(
+      StatusCode::kInvalidArgument, status.message(),
+      {.sys_errno = status.sys_errno(), .reason = status.reason(), .field = status.field()});
+}
+
+// Reads a descriptor that may have nothing for a long time: a pipe, a socket.
+class StoppableFd {
+ public:
+  static StatusOr<std::shared_ptr<StoppableFd>> Create(int fd, std::stop_token stop) {
+    core::Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake.valid()) return core::SysError("eventfd", "load");
+    return std::shared_ptr<StoppableFd>(new StoppableFd(fd, std::move(stop), std::move(wake)));
+  }
+
+  StatusOr<size_t> Read(char* buffer, size_t size) {
+    while (true) {
+      if (stop_.stop_requested()) return core::Cancelled("loading");
+      pollfd fds[2] = {{fd_, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+      if (poll(fds, 2, -1) < 0) {
+        if (errno == EINTR) continue;
+        return core::SysError("poll", "archive");
+      }
+      if (fds[0].revents == 0) continue;
+      const ssize_t count = read(fd_, buffer, size);
+      if (count >= 0) return static_cast<size_t>(count);
+      if (errno != EINTR && errno != EAGAIN) return core::SysError("read", "archive");
+    }
+  }
+
+ private:
+  StoppableFd(int fd, std::stop_token stop, core::Fd wake)
+      : fd_(fd), wake_(std::move(wake)), stop_(stop), on_stop_(std::move(stop), [this] {
+          const uint64_t one = 1;
+          // It cannot be full: nobody else writes.
+          (void)!write(wake_.get(), &one, sizeof one);
+        }) {}
+
+  const int fd_;
+  core::Fd wake_;
+  std::stop_token stop_;
+  std::stop_callback<std::function<void()>> on_stop_;
+};
+
+struct UnpackedLayer {
+  Digest diff_id;
+  std::string tree{};  // in the operation; empty: the store has it
+};
+
+// What of an open store a load needs.
+struct Parts {
+  std::shared_ptr<store::DataRoot> root;
+  const store::BlobStore& blobs;
+  const store::References& references;
+  const store::LayerStore& layers;
+};
+
+class Loader {
+ public:
+  Loader(const Parts& store, const store::OperationDir& operation, const ProgressFn& progress,
+         std::stop_token stop)
+      : store_(store), operation_(&operation), progress_(progress), stop_(std::move(stop)) {}
+
+  // Registered, in the order of the archive.
+  StatusOr<std::vector<store::PlannedImage>> Run(int fd, store::Lease& lease) {
+    MBX_ASSIGN_OR_RETURN(const store::StagedArchive staged, Stage(fd));
+    Report(Progress::Phase::kVerifying, "", 0, 0);
+    MBX_ASSIGN_OR_RETURN(std::vector<store::PlannedImage> images,
+                         PlanArchive(staged, oci::HostPlatform()));
+    for (const store::PlannedImage& image : images) MBX_RETURN_IF_ERROR(Unpack(staged, image));
+    MBX_RETURN_IF_ERROR(Publish(images, lease));
+    MBX_RETURN_IF_ERROR(Register(images));
+    return images;
+  }
+
+ private:
+  void Report(Progress::Phase phase, std::string subject, uint64_t done, uint64_t total) const {
+    if (progress_) progress_({phase, std::move(subject), done, total});
+  }
+
+  Status CheckStop() const {
+    return stop_.stop_requested() ? core::Cancelled("loading") : Status();
+  }
+
+  StatusOr<store::StagedArchive> Stage(int fd) {
+    MBX_ASSIGN_OR_RETURN(const auto source, StoppableFd::Create(fd, stop_));
+    archive::ReadFn tar = archive::Decompress(
+        [source](char* buffer, size_t size) { return source->Read(buffer, size); });
+    return store::StagedArchive::Read(std::move(tar), operation_->dir(),
+                                      [this](const std::string& entry, uint64_t bytes) {
+                                        Report(Progress::Phase::kTransferring, entry, bytes, 0);
+                                      });
+  }
+
+  // Checks that every layer is what the configuration says, by unpacking those that the store
+  // does not have: what cannot be unpacked must not be loaded.
+  Status Unpack(const store::StagedArchive& staged, const store::PlannedImage& image) {
+    const size_t count = image.layer_files.size();
+    for (size_t i = 0; i < count; ++i) {
+      const store::StagedFile& file = *image.layer_files[i];
+      const Digest& wanted = image.config.diff_ids[i];
+      auto known = layers_.find(file.digest);
+      if (known == layers_.end()) {
+        Report(Progress::Phase::kUnpacking, file.digest.ToString(), i, count);
+        auto layer = UnpackLayer(staged, file, wanted);
+        if (!layer.ok()) {
+          return layer.status().WithContext(
+              core::StrCat("layer ", i + 1, " (", file.digest.hex().substr(0, kShortDigest), ")"));
+        }
+        known = layers_.emplace(file.digest, *std::move(layer)).first;
+      }
+      // Images of older versions name the compressed blob.
+      const Digest& diff_id = known->second.diff_id;
+      if (wanted != diff_id && wanted != file.digest) {
+        return store::InvalidArchive(
+            file.digest.ToString(),
+            core::StrCat("unpacks to ", diff_id.ToString(), ", expected ", wanted.ToString()));
+      }
+    }
+    return {};
+  }
+
+  StatusOr<UnpackedLayer> UnpackLayer(const store::StagedArchive& staged,
+                                      const store::StagedFile& file, const Digest& wanted) {
+    MBX_ASSIGN_OR_RETURN(const core::Fd fd, staged.Open(file));
+    const archive::ReadFn tar = archive::Decompress(archive::ReadFromFd(fd.get()));
+    if (store_.layers.Exists(wanted)) {
+      MBX_ASSIGN_OR_RETURN(Digest diff_id, HashStream(tar));
+      return UnpackedLayer{std::move(diff_id)};
+    }
+    std::string tree = core::StrCat("tree-", layers_.size());
+    MBX_RETURN_IF_ERROR(operation_->dir().MakeDir(tree, 0755));
+    MBX_ASSIGN_OR_RETURN(const core::RootDir root, operation_->dir().OpenDir(tree));
+    MBX_ASSIGN_OR_RETURN(const archive::Applied applied, archive::ApplyLayer(tar, root, {}, stop_));
+    for (const std::string& note : applied.notes) core::LogWarning("store", note);
+    return UnpackedLayer{applied.diff_id, std::move(tree)};
+  }
+
+  StatusOr<Digest> HashStream(const archive::ReadFn& tar) const {
+    core::Sha256 hash;
+    std::vector<char> buffer(kReadBytes);
+    while (true) {
+      MBX_RETURN_IF_ERROR(CheckStop());
+      MBX_ASSIGN_OR_RETURN(const size_t count, tar(buffer.data(), buffer.size()));
+      if (count == 0) return oci::DigestFromHex(hash.FinishHex());
+      hash.Update(std::string_view(buffer.data(), count));
+    }
+  }
+
+  Status Publish(const std::vector<store::PlannedImage>& images, store::Lease& lease) {
+    MBX_RETURN_IF_ERROR(CheckStop());
+    std::map<Digest, const store::StagedFile*> files;
+    for (const store::PlannedImage& image : images) {
+      MBX_RETURN_IF_ERROR(lease.AddBlob(image.descriptor.digest));
+      if (image.manifest_file != nullptr) {
+        files.emplace(image.manifest_file->digest, image.manifest_file);
+      }
+      files.emplace(image.config_file->digest, image.config_file);
+      for (const store::StagedFile* layer : image.layer_files) files.emplace(layer->digest, layer);
+    }
+    for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(lease.AddBlob(digest));
+    for (const auto& [blob, layer] : layers_) MBX_RETURN_IF_ERROR(lease.AddLayer(layer.diff_id));
+    for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(Sync(*file));
+    MBX_ASSIGN_OR_RETURN(const core::RootDir blobs, store_.root->dir().OpenDir(store::kBlobs256));
+    for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(PublishBlob(*file, blobs));
+    MBX_RETURN_IF_ERROR(core::SyncDir(blobs.fd()));
+    for (const store::PlannedImage& image : images) {
+      if (image.manifest_file == nullptr) {
+        MBX_RETURN_IF_ERROR(store_.blobs.Put(image.manifest_bytes).status());
+      }
+    }
+    std::set<Digest> published;  // two blobs may hold the same tar
+    for (const auto& [blob, layer] : layers_) {
+      if (layer.tree.empty() || !published.insert(layer.diff_id).second) continue;
+      MBX_RETURN_IF_ERROR(store_.layers.Publish(layer.diff_id, *operation_, layer.tree));
+    }
+    return {};
+  }
+
+  Status Sync(const store::StagedFile& file) const {
+    MBX_FAILPOINT("load.sync");
+    MBX_ASSIGN_OR_RETURN(const core::Fd fd, operation_->dir().OpenNoFollow(file.name, O_RDONLY));
+    if (fsync(fd.get()) != 0) return core::SysError("fsync", file.name);
+    return {};
+  }
+
+  Status PublishBlob(const store::StagedFile& file, const core::RootDir& blobs) const {
+    MBX_FAILPOINT("load.publish");
+    const std::string name(file.digest.hex());
+    // One of another size is damaged, and replaced.
+    const auto there = blobs.LStat(name);
+    if (there.ok() && S_ISREG(there->st_mode) &&
+        static_cast<uint64_t>(there->st_size) == file.size) {
+      return {};
+    }
+    if (renameat(operation_->dir().fd(), file.name.c_str(), blobs.fd(), name.c_str()) != 0) {
+      return core::SysError("renameat", core::StrCat(store::kBlobs256, "/", name));
+    }
+    return {};
+  }
+
+  // One change of the index for all images.
+  Status Register(const std::vector<store::PlannedImage>& images) {
+    return store_.references.Update([&](std::vector<oci::Descriptor>& entries) {
+      for (const store::PlannedImage& image : images) {
+        store::SetNames(entries, image.descriptor, image.names);
+      }
+      return Status();
+    });
+  }
+
+  const Parts& store_;
+  const store::OperationDir* operation_;
+  const ProgressFn& progress_;
+  const std::stop_token stop_;
+  std::map<Digest, UnpackedLayer> layers_;  // by blob
+};
+
+}  // namespace
+
+StatusOr<std::vector<ImageInfo>> Store::Load(int fd, ProgressFn progress, std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(store::Lease lease, impl_->leases.Acquire("load"));
+  MBX_ASSIGN_OR_RETURN(const store::OperationDir operation, impl_->root->NewOperation("load"));
+  const Parts parts{impl_->root, impl_->blobs, impl_->references, impl_->layers};
+  const auto images = Loader(parts, operation, progress, std::move(stop)).Run(fd, lease);
+  if (!images.ok()) return AsInvalidArchive(images.status());
+  std::vector<ImageInfo> loaded;
+  for (const store::PlannedImage& image : *images) {
+    MBX_ASSIGN_OR_RETURN(const Impl::Image resolved,
+                         impl_->ResolveManifest(image.descriptor.digest));
+    ImageInfo info = resolved.info;
+    info.name.clear();
+    info.reference.clear();
+    if (image.names.empty()) loaded.push_back(info);
+    for (const ImageRef& name : image.names) {
+      info.name = name.Shown();
+      info.reference = name.ToString();
+      loaded.push_back(info);
+    }
+    if (progress) {
+      const Digest& id = image.descriptor.digest;
+      progress({Progress::Phase::kDone,
+                image.names.empty() ? id.ToString() : image.names.front().Shown(), 1, 1});
+    }
+  }
+  return loaded;
+}
+
+}  // namespace v1
+}  // namespace minibox
