@@ -58,6 +58,10 @@ struct LaunchSpec {
   std::vector<std::string> lowers{};
   std::string upper{}, work{};
   bool read_only_root = false;
+  // Other ways than kAuto only test what older kernels need: directories as paths (6.5), all in
+  // one string.
+  enum class RootForm : uint8_t { kAuto, kPaths, kString };
+  RootForm root_form = RootForm::kAuto;
 
   std::vector<MountOp> mounts{};
   std::vector<std::string> masked_paths{}, read_only_paths{};

@@ -25,6 +25,6 @@ static_assert(sizeof(LogIndexRecord) == 24);
 enum class LogStream : uint8_t { kStdout = 1, kStderr = 2, kMonitor = 3 };
 
 inline constexpr char kLogName[] = "container.log";
-inline constexpr char kLogIndexName[] = "container.log.idx";
+inline constexpr char kLogIndexSuffix[] = ".idx";
 
 }  // namespace minibox::init

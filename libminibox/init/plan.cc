@@ -83,6 +83,8 @@ bool TakeScalars(Fields& fields, Plan& plan) {
   for (const uint8_t flag : flags) {
     if (!IsFlag(flag)) return false;
   }
+  if (s.root_form > static_cast<uint8_t>(RootForm::kString)) return false;
+  plan.root_form = static_cast<RootForm>(s.root_form);
   plan.fds = s.fds;
   plan.user_namespace = s.user_namespace != 0;
   plan.id_base = s.id_base;

@@ -75,6 +75,9 @@ struct PlannedRlimit {
   uint64_t soft, hard;
 };
 
+// How the root is put together; all but kAuto only to test what older kernels need.
+enum class RootForm : uint8_t { kAuto, kPaths, kString };
+
 struct Plan {
   LaunchFdCounts fds;
   const char* id;
@@ -82,6 +85,7 @@ struct Plan {
   const char* cgroup_path;  // as in /proc/<pid>/cgroup once joined; empty: unknown
   bool user_namespace, new_network, read_only_root;
   uint32_t id_base, id_count;
+  RootForm root_form;
   List<const char*> lowers;
   const char* upper;
   const char* work;
@@ -142,7 +146,7 @@ struct ScalarRecord {
   uint64_t capabilities, ambient, timeout_ms, log_max_bytes;
   int32_t oom_score_adj, log_max_files;
   uint8_t user_namespace, new_network, read_only_root, has_oom_score_adj;
-  uint8_t no_new_privs, init, log, record_exit;
+  uint8_t no_new_privs, init, log, record_exit, root_form;
 };
 
 struct MountRecord {

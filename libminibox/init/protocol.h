@@ -34,6 +34,7 @@ enum class Message : uint32_t {
   kRoot,
   kMounts,
   kReady,
+  kExecuting,
   // monitor.sock
   kHello = 64,
   kSignal,

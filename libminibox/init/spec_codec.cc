@@ -16,6 +16,9 @@ static_assert(static_cast<int>(MountOp::Kind::kBind) ==
 static_assert(static_cast<int>(MountOp::Kind::kProc) ==
               static_cast<int>(PlannedMount::Kind::kProc));
 
+static_assert(static_cast<int>(LaunchSpec::RootForm::kString) ==
+              static_cast<int>(RootForm::kString));
+
 template <typename T>
 std::string_view BytesOf(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
@@ -74,6 +77,7 @@ ScalarRecord Scalars(const LaunchSpec& spec, const LaunchFdCounts& fds) {
   s.init = spec.init;
   s.log = spec.log;
   s.record_exit = spec.record_exit;
+  s.root_form = static_cast<uint8_t>(spec.root_form);
   return s;
 }
 
