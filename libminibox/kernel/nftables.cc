@@ -9,6 +9,7 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -31,8 +32,10 @@ constexpr size_t kElementsPerMessage = 256;
 constexpr size_t kElementRoom = 192;
 constexpr size_t kRuleRoom = 8192;
 
-// Of the comment in a rule's user data, in the form that nft writes and shows.
-constexpr uint8_t kCommentTag = 0;
+// User data in the form that nft writes and reads: tag, length, value. Of a rule the comment, of
+// a set the byte order of its keys.
+constexpr uint8_t kCommentTag = NFTNL_UDATA_RULE_COMMENT;
+constexpr char kHostOrder = 1;
 
 template <typename T>
 using Owned = std::unique_ptr<T, void (*)(T*)>;
@@ -198,6 +201,12 @@ void NftTransaction::ReplaceTable(const NftTable& table) {
       nftnl_set_set_u32(raw.get(), NFTNL_SET_FLAGS, NFT_SET_MAP);
       nftnl_set_set_u32(raw.get(), NFTNL_SET_DATA_TYPE, set.value_type);
       nftnl_set_set_u32(raw.get(), NFTNL_SET_DATA_LEN, set.value_length);
+    }
+    if (set.key_in_host_order) {
+      const std::string user_data = {
+          static_cast<char>(NFTNL_UDATA_SET_KEYBYTEORDER), sizeof(uint32_t), kHostOrder, 0, 0, 0};
+      nftnl_set_set_data(raw.get(), NFTNL_SET_USERDATA, user_data.data(),
+                         static_cast<uint32_t>(user_data.size()));
     }
     nftnl_set_nlmsg_build_payload(message, raw.get());
   }

@@ -99,6 +99,7 @@ struct NftSet {
   uint32_t key_type = 0, key_length = 0;
   uint32_t value_type = 0, value_length = 0;  // length 0: a set, not a map
   std::vector<NftElement> elements{};
+  bool key_in_host_order = false;  // of a single value: nft lists interface names only so
 };
 
 struct NftTable {

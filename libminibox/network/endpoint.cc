@@ -56,8 +56,10 @@ Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std:
   MBX_ASSIGN_OR_RETURN(const kernel::Link inner, inside.GetLink(kInnerName));
   MBX_RETURN_IF_ERROR(
       inside.SetUpEndpoint({*address, endpoint.prefix_length, inner.index}, *gateway));
-  // Nothing that the workload sends or gets at its first instruction may be lost.
+  // Nothing that the workload sends or gets at its first instruction may be lost. The bridge has
+  // a carrier, and a queue, only from its first port on.
   MBX_RETURN_IF_ERROR(host.AwaitRunning(name, kLinkTimeout));
+  MBX_RETURN_IF_ERROR(host.AwaitRunning(bridge, kLinkTimeout));
   MBX_FAILPOINT("network.attach.configured");
   std::move(undo).Cancel();
   return Status();

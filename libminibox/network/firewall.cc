@@ -133,7 +133,7 @@ NftTable PlanIpTable(const State& state) {
   table.sets = {
       {kPublished, Concat(kTypeProtocol, kTypeService), 8, target, 8},
       {kPublishedOn, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, target, 8},
-      {kBridges, kTypeIfname, IFNAMSIZ, 0, 0},
+      {kBridges, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
   };
   table.chains = {
       {"guard", "filter", NF_INET_PRE_ROUTING, kRaw},
