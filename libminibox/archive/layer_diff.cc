@@ -200,8 +200,7 @@ class LayerWriter {
   static Status CheckComplete(int fd) {
     for (const char* name : {"trusted.overlay.redirect", "trusted.overlay.metacopy"}) {
       if (fgetxattr(fd, name, nullptr, 0) >= 0) {
-        return core::FailedPrecondition("incomplete_tree",
-                                        core::StrCat("has the attribute ", name));
+        return core::FailedPrecondition("", core::StrCat("has the attribute ", name));
       }
     }
     return {};
@@ -233,12 +232,11 @@ class LayerWriter {
   Status WriteEntry(const std::string& path, const std::string& name, const struct ::stat& st) {
     if (S_ISSOCK(st.st_mode)) return {};
     if (path.size() > kMaxEntryPath) {
-      return core::FailedPrecondition("path_too_long", "the path exceeds 4096 bytes");
+      return core::FailedPrecondition("", "the path exceeds 4096 bytes");
     }
     MBX_ASSIGN_OR_RETURN(const int dir, chain_.Open(ParentOf(path)));
     if (name.starts_with(kMarkerPrefix)) {
-      return core::FailedPrecondition("reserved_name",
-                                      "a layer cannot hold a name that begins with '.wh.'");
+      return core::FailedPrecondition("", "a layer cannot hold a name that begins with '.wh.'");
     }
     TarEntry entry = Describe(path, st);
     if (!S_ISDIR(st.st_mode) && st.st_nlink > 1) {
@@ -299,7 +297,7 @@ class LayerWriter {
       MBX_ASSIGN_OR_RETURN(const size_t count,
                            read(content_.data(), std::min<uint64_t>(left, content_.size())));
       if (count == 0) {
-        return core::Error(StatusCode::kAborted, "file_changed", "shrank while it was read");
+        return core::Error(StatusCode::kAborted, "", "shrank while it was read");
       }
       MBX_RETURN_IF_ERROR(sink_.Write(std::string_view(content_.data(), count)));
       left -= count;

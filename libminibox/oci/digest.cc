@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kAlgorithm = "sha256:";
 constexpr size_t kHexDigits = 64;
+constexpr size_t kMaxInMessage = 128;
 
 bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
@@ -23,10 +24,9 @@ StatusOr<Digest> Digest::Parse(std::string_view text) {
   const bool good = text.size() == kAlgorithm.size() + kHexDigits && text.starts_with(kAlgorithm) &&
                     std::all_of(text.begin() + kAlgorithm.size(), text.end(), IsLowerHex);
   if (!good) {
-    return core::Error(StatusCode::kInvalidArgument, "invalid_digest",
-                       core::StrCat("'", core::EscapeControl(text.substr(0, 128)),
-                                    "' is not a digest: expected sha256: and 64 lower-case "
-                                    "hex digits"));
+    return core::InvalidArgument(
+        "digest", core::StrCat("'", core::EscapeControl(text.substr(0, kMaxInMessage)),
+                               "' is not sha256: and 64 lower-case hex digits"));
   }
   return Digest(std::string(text));
 }

@@ -178,7 +178,7 @@ class Loader {
     MBX_RETURN_IF_ERROR(operation_->dir().MakeDir(tree, 0755));
     MBX_ASSIGN_OR_RETURN(const core::RootDir root, operation_->dir().OpenDir(tree));
     MBX_ASSIGN_OR_RETURN(const archive::Applied applied, archive::ApplyLayer(tar, root, {}, stop_));
-    for (const std::string& note : applied.notes) core::LogWarning("store", note);
+    for (const std::string& note : applied.notes) core::LogDebug("store", note);
     return UnpackedLayer{applied.diff_id, std::move(tree)};
   }
 

@@ -33,7 +33,8 @@ TEST(Digest, RefusesWhatIsNoFileName) {
     const auto digest = Digest::Parse(text);
     ASSERT_FALSE(digest.ok()) << text;
     EXPECT_EQ(digest.status().code(), StatusCode::kInvalidArgument);
-    EXPECT_EQ(digest.status().reason(), "invalid_digest");
+    EXPECT_EQ(digest.status().reason(), "invalid_argument");
+    EXPECT_EQ(digest.status().field(), "digest");
   }
 }
 
