@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,11 @@ class OperationDir {
  private:
   friend class DataRoot;
   OperationDir(std::shared_ptr<class DataRoot> root, std::string path, core::RootDir dir,
-               core::FileLock lock);
+               core::FileLock lock)
+      : root_(std::move(root)),
+        path_(std::move(path)),
+        dir_(std::move(dir)),
+        lock_(std::move(lock)) {}
   std::shared_ptr<class DataRoot> root_;
   std::string path_;
   core::RootDir dir_;
@@ -37,22 +42,27 @@ class OperationDir {
 // Thread-safe.
 class DataRoot : public std::enable_shared_from_this<DataRoot> {
  public:
+  // Creates the tree, or what is missing of it. kNotFound if there is no directory and `create`
+  // is off; kFailedPrecondition if the directory holds something else.
   static StatusOr<std::shared_ptr<DataRoot>> Open(std::string_view path, bool create);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return path_; }  // absolute, without links
   const core::RootDir& dir() const { return dir_; }
   StatusOr<OperationDir> NewOperation(std::string_view kind);
-  // Removes directories below tmp/ whose owner is gone.
+  // Removes directories below tmp/ whose owner is gone, and temporary files beside records.
   Status SweepTemporary();
   // "store.lock": held briefly per change of index.json.
   StatusOr<core::FileLock> LockStore() const;
-  // One lock per digest, cache key or the like, so that concurrent work happens once.
+  // One lock per digest, cache key or the like, so that concurrent work happens once. Any text;
+  // the store's own keys begin with "store/". Not recursive.
   StatusOr<core::FileLock> LockKey(std::string_view key, std::stop_token stop = {}) const;
 
  private:
-  DataRoot(std::string path, core::RootDir dir) : path_(std::move(path)), dir_(std::move(dir)) {}
+  friend class OperationDir;
+  DataRoot(std::string path, core::RootDir dir, core::RootDir tmp)
+      : path_(std::move(path)), dir_(std::move(dir)), tmp_(std::move(tmp)) {}
   std::string path_;
-  core::RootDir dir_;
+  core::RootDir dir_, tmp_;
 };
 
 }  // namespace minibox::store

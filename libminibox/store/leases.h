@@ -36,7 +36,9 @@ class Leases {
   explicit Leases(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
   // `operation` names it for people: "build", "load", "container 1a2b3c4d".
   StatusOr<Lease> Acquire(std::string_view operation) const;
-  // Removes expired leases and those whose owner (pid, start time, boot id) is gone.
+  // Removes the leases whose owner is gone. The owner holds a lock beside the record for as long
+  // as it lives, which is what counts: it renews the lease, and holds across pid namespaces. Pid,
+  // start time, boot id and expiry in the record are for people and for other tools.
   Status Sweep() const;
 
  private:

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minibox/status.h"
@@ -17,16 +18,27 @@ namespace minibox::store {
 inline constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 inline constexpr std::string_view kImageName = "io.containerd.image.name";
 
+// Of an index entry: the normalised reference, and the name as last registered. Empty if it has
+// no name, or none that is an image reference.
+std::string NormalisedName(const oci::Descriptor& entry);
+std::string ShownName(const oci::Descriptor& entry);
+
+// Gives `manifest` the names, for an edit of References::Update; see References::Register.
+void SetNames(std::vector<oci::Descriptor>& entries, const oci::Descriptor& manifest,
+              const std::vector<ImageRef>& names);
+
 class References {
  public:
   explicit References(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
   // All entries in order of first registration. A missing file is an empty index; one that
   // does not parse is kDataLoss.
   StatusOr<std::vector<oci::Descriptor>> List() const;
-  // Registers the manifest under every name, in one step; an existing name moves in place.
-  // With no names it is registered nameless.
+  // Registers the manifest under every name, in one step; an existing name moves in place, and
+  // an image that loses its last name that way stays nameless. With no names the manifest is
+  // registered nameless, unless it has an entry.
   Status Register(const oci::Descriptor& manifest, const std::vector<ImageRef>& names) const;
-  // Applies `edit` to the list under the lock and replaces the file if it changed.
+  // Applies `edit` to the list under the lock and replaces the file if it changed. An error of
+  // `edit` is returned and changes nothing.
   Status Update(const std::function<Status(std::vector<oci::Descriptor>&)>& edit) const;
 
  private:

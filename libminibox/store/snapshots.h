@@ -31,9 +31,11 @@ class Snapshots {
   // nullopt: not there, or record and tree do not agree (then it is removed: a partial or
   // damaged snapshot is never a hit).
   StatusOr<std::optional<SnapshotRecord>> Find(std::string_view key) const;
-  // Renames `tree`, a directory in `operation`, to layers/<key> and writes the record.
+  // Renames `tree`, a directory in `operation`, to layers/<key> and writes the record. If there
+  // is one already, that stays and `tree` is left for the operation to remove.
   Status Publish(std::string_view key, const OperationDir& operation, std::string_view tree,
                  const SnapshotRecord& record) const;
+  // kNotFound "snapshot_not_found" if it was removed meanwhile.
   Status UpdateRecord(std::string_view key, const SnapshotRecord& record) const;
   Status Remove(std::string_view key) const;
 

@@ -6,7 +6,9 @@
 //   leases/: what a running operation protects        tmp/<op>: prepared, then renamed
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +28,10 @@ namespace minibox {
 inline namespace v1 {
 
 struct Store::Impl {
+  explicit Impl(std::shared_ptr<store::DataRoot> data_root);
+
   std::shared_ptr<store::DataRoot> root;
+  std::filesystem::path path;
   store::BlobStore blobs;
   store::References references;
   store::LayerStore layers;
@@ -34,16 +39,19 @@ struct Store::Impl {
   store::Snapshots snapshots;
   store::Volumes volumes;
 
-  // Manifest and config of an image, by reference, digest or prefix.
+  // Manifest and config of an image, by reference, digest or prefix. info.in_use is not looked up.
   struct Image {
     ImageInfo info;
     oci::Manifest manifest;
     oci::ImageConfig config;
   };
   StatusOr<Image> Resolve(std::string_view name_or_id) const;
+  // Of a container's pinned image, which need not be in the index any more.
   StatusOr<Image> ResolveManifest(const Digest& manifest) const;
+  // Of an index entry.
+  StatusOr<Image> Describe(const oci::Descriptor& entry) const;
   // Unpacked layers of the image, relative to the data root ("extracted/<hex>"), bottom first;
-  // unpacks what is missing.
+  // unpacks what is missing. A layer that occurs twice is listed once, at its upper place.
   StatusOr<std::vector<std::string>> EnsureLayers(const Image& image, std::stop_token stop = {});
 };
 

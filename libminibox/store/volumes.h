@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,9 +16,12 @@ namespace minibox::store {
 class Volumes {
  public:
   explicit Volumes(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
+  // One that exists is returned as it is. An empty name makes an anonymous one.
   StatusOr<VolumeInfo> Create(std::string_view name, const Labels& labels) const;
   StatusOr<VolumeInfo> Inspect(std::string_view name) const;
   StatusOr<std::vector<VolumeInfo>> List() const;
+  // kNotFound "volume_not_found"; kFailedPrecondition "volume_in_use" while a container refers
+  // to it, other than one whose own anonymous volume it is: that is for the container's removal.
   Status Remove(std::string_view name) const;
   StatusOr<core::Fd> Open(std::string_view name) const;  // O_PATH directory
 
@@ -27,5 +31,7 @@ class Volumes {
 
 // "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}" (spec §3).
 bool IsValidVolumeName(std::string_view name);
+// The error that names who uses it.
+Status VolumeInUse(std::string_view name, const std::vector<std::string>& containers);
 
 }  // namespace minibox::store

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image half of the public Store.
+#include <algorithm>
+
+#include "core/errors.h"
+#include "core/log.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "store/lookup.h"
+#include "store/store_impl.h"
+#include "store/usage.h"
+
+namespace minibox {
+inline namespace v1 {
+namespace {
+
+using Entries = std::vector<oci::Descriptor>;
+
+Status InUse(std::string_view image, const std::string& why) {
+  return core::FailedPrecondition("image_in_use",
+                                  core::StrCat("image '", core::EscapeControl(image), "' ", why));
+}
+
+// Takes the entries of one image, or of one name of it, out of the index; returns the names.
+StatusOr<std::vector<std::string>> RemoveEntries(const store::DataRoot& root,
+                                                 const store::BlobStore& blobs,
+                                                 std::string_view name_or_id, bool force,
+                                                 Entries& entries) {
+  MBX_ASSIGN_OR_RETURN(const store::Found found, store::FindImage(blobs, entries, name_or_id));
+  const Digest& digest = found.entry.digest;
+  const std::string name = store::NormalisedName(found.entry);
+  std::vector<std::string> names;
+  for (const oci::Descriptor& entry : entries) {
+    const std::string shown = store::ShownName(entry);
+    if (entry.digest == digest && !shown.empty()) names.push_back(shown);
+  }
+  const bool all = !found.by_name || names.size() <= 1;
+  if (!force && !found.by_name && names.size() > 1) {
+    return InUse(name_or_id, core::StrCat("has several names: ", core::StrJoin(names, ", ")));
+  }
+  if (!force && all) {
+    MBX_ASSIGN_OR_RETURN(const auto users, store::ContainersByImage(root));
+    if (const auto used = users.find(digest.ToString()); used != users.end()) {
+      return InUse(name_or_id,
+                   core::StrCat("is used by container ", core::StrJoin(used->second, ", ")));
+    }
+  }
+  std::erase_if(entries, [&](const oci::Descriptor& entry) {
+    return entry.digest == digest && (all || store::NormalisedName(entry) == name);
+  });
+  return all ? names : std::vector<std::string>{store::ShownName(found.entry)};
+}
+
+}  // namespace
+
+StatusOr<ImageInfo> Store::GetImage(std::string_view name_or_id) const {
+  MBX_ASSIGN_OR_RETURN(Impl::Image image, impl_->Resolve(name_or_id));
+  MBX_ASSIGN_OR_RETURN(const auto users, store::ContainersByImage(*impl_->root));
+  image.info.in_use = users.contains(image.info.manifest.ToString());
+  return std::move(image.info);
+}
+
+StatusOr<std::vector<ImageInfo>> Store::ListImages() const {
+  MBX_ASSIGN_OR_RETURN(const Entries entries, impl_->references.List());
+  MBX_ASSIGN_OR_RETURN(const auto users, store::ContainersByImage(*impl_->root));
+  std::vector<ImageInfo> images;
+  for (const oci::Descriptor& entry : entries) {
+    auto image = impl_->Describe(entry);
+    if (!image.ok()) {
+      // One damaged image must not hide the others.
+      core::LogWarning("store", core::StrCat(image.status().message(), ", not listed"));
+      continue;
+    }
+    image->info.in_use = users.contains(image->info.manifest.ToString());
+    images.push_back(std::move(image->info));
+  }
+  std::stable_sort(images.begin(), images.end(),
+                   [](const ImageInfo& a, const ImageInfo& b) { return a.name < b.name; });
+  return images;
+}
+
+Status Store::TagImage(std::string_view name_or_id, std::string_view reference) {
+  MBX_ASSIGN_OR_RETURN(const ImageRef ref, ImageRef::Parse(reference));
+  if (!ref.digest().empty()) {
+    return core::Error(StatusCode::kInvalidArgument, "invalid_reference",
+                       core::StrCat("'", reference, "': a name to give takes no digest"));
+  }
+  // Looked up under the lock: the image may lose its entry meanwhile.
+  return impl_->references.Update([&](Entries& entries) -> Status {
+    MBX_ASSIGN_OR_RETURN(const store::Found found,
+                         store::FindImage(impl_->blobs, entries, name_or_id));
+    store::SetNames(entries, found.entry, {ref});
+    return Status();
+  });
+}
+
+StatusOr<std::vector<std::string>> Store::RemoveImage(std::string_view name_or_id,
+                                                      const RemoveImageOptions& options) {
+  std::vector<std::string> removed;
+  MBX_RETURN_IF_ERROR(impl_->references.Update([&](Entries& entries) -> Status {
+    MBX_ASSIGN_OR_RETURN(
+        removed, RemoveEntries(*impl_->root, impl_->blobs, name_or_id, options.force, entries));
+    return Status();
+  }));
+  return removed;
+}
+
+}  // namespace v1
+}  // namespace minibox
