@@ -62,7 +62,8 @@ class Reader {
   }
   std::vector<std::string> List(const char* name) const {
     std::vector<std::string> items;
-    for (const std::string_view item : StrSplit(Get(name), ',')) {
+    const std::string value = Get(name);
+    for (const std::string_view item : StrSplit(value, ',')) {
       if (!TrimSpace(item).empty()) items.emplace_back(TrimSpace(item));
     }
     return items;

@@ -104,7 +104,8 @@ void Exchange::AddWarning(std::string_view text) {
 
 void Exchange::DecideKeepAlive(bool delimited) {
   // A body that nobody read may be long, or never come (100-continue): not worth waiting for.
-  keep_alive_ = connection_.may_keep_alive && delimited && body_consumed_;
+  keep_alive_ =
+      delimited && body_consumed_ && connection_.may_keep_alive && connection_.may_keep_alive();
 }
 
 std::string Exchange::HeadText(int status, std::string_view content_type,

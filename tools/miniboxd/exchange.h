@@ -64,7 +64,9 @@ class Exchange {
     int socket = -1;             // borrowed
     PeerWatch* watch = nullptr;  // may be null: then gone() is never requested
     BodySource* body = nullptr;
-    bool may_keep_alive = false;  // the server's and the client's wish
+    // Whether the server and the client want another request on it; asked when the answer
+    // begins. Empty: no.
+    std::function<bool()> may_keep_alive{};
   };
   Exchange(RequestHead head, const Connection& connection);
 

@@ -42,6 +42,8 @@ constexpr milliseconds kIdleTimeout = std::chrono::seconds(60);
 // away, so that the client reads the answer before its connection is reset.
 constexpr milliseconds kLingerTime = std::chrono::seconds(2);
 constexpr size_t kLingerBytes = 64 << 20;
+// How long the accepting thread may turn in circles before it is put to sleep.
+constexpr milliseconds kSpinTime{100};
 // A peer whose machine vanished is noticed after 60 + 4 * 15 seconds.
 constexpr int kKeepAliveIdle = 60, kKeepAliveInterval = 15, kKeepAliveProbes = 4;
 
@@ -145,6 +147,17 @@ std::optional<RequestHead> TakeHead(const mg_request_info& info, bool* too_many)
   return head;
 }
 
+// What an error answer needs of a head whose other parts may be what is wrong with it.
+RequestHead AcceptOnly(const mg_request_info& info) {
+  RequestHead head;
+  if (info.request_method != nullptr) head.method = info.request_method;
+  for (int i = 0; i < info.num_headers; ++i) {
+    const mg_header& header = info.http_headers[i];
+    if (EqualsIgnoreCase(header.name, "Accept")) head.headers.push_back({"Accept", header.value});
+  }
+  return head;
+}
+
 class CivetwebBody : public BodySource {
  public:
   CivetwebBody(mg_connection* connection, int socket, bool chunked)
@@ -212,7 +225,8 @@ struct Server::Impl {
   std::unique_ptr<PeerWatch> watch;
   mg_context* context = nullptr;
   int port = 0;
-  int wake = -1;  // takes the place of the closed listener
+  int listener = -1;  // civetweb's
+  int wake = -1;      // takes its place once it is closed
   std::atomic<int> connections{0};
   std::atomic<bool> accepting{true};
   std::atomic<bool> starting{true};
@@ -231,18 +245,9 @@ struct Server::Impl {
 
   bool NearLimit() const { return connections > options.max_connections * 3 / 4; }
 
-  Exchange::Connection ConnectionOf(const ConnectionState& state, BodySource* body,
-                                    bool keep_alive) {
-    return {.socket = state.socket,
-            .watch = watch.get(),
-            .body = body,
-            // Idle connections must not use up what new ones need.
-            .may_keep_alive = keep_alive && accepting && !NearLimit()};
-  }
-
   // An answer to what never became a request.
   void Reject(ConnectionState* state, RequestHead head, const HttpError& error) {
-    Exchange exchange(std::move(head), ConnectionOf(*state, nullptr, /*keep_alive=*/false));
+    Exchange exchange(std::move(head), {.socket = state->socket});
     exchange.SendError(error);
     DiscardInput(state->socket);
   }
@@ -275,7 +280,13 @@ struct Server::Impl {
     }
     CivetwebBody body(connection, state->socket, FramingOf(*head).chunked);
     const bool keep_alive = WantsKeepAlive(*head);
-    Exchange exchange(std::move(*head), ConnectionOf(*state, &body, keep_alive));
+    Exchange exchange(std::move(*head), {.socket = state->socket,
+                                         .watch = watch.get(),
+                                         .body = &body,
+                                         // Idle connections must not use up what new ones need.
+                                         .may_keep_alive = [=, this] {
+                                           return keep_alive && accepting && !NearLimit();
+                                         }});
     handler(exchange);
     if (!exchange.answered() || !exchange.body_consumed()) DiscardInput(state->socket);
     return exchange.keep_alive();
@@ -317,7 +328,7 @@ struct Server::Impl {
     } else if (status != 505) {
       error.status = 400;
     }
-    self->Reject(state, {}, error);
+    self->Reject(state, AcceptOnly(*info), error);
     return 0;
   }
 
@@ -397,6 +408,14 @@ Status Server::Impl::Listen() {
   }
   mg_server_port bound{};
   if (mg_get_server_ports(context, 1, &bound) == 1) port = bound.port;
+  ForEachSocket([&](int fd, const sockaddr_in& local) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    if (ntohs(local.sin_port) == port &&
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0) {
+      listener = fd;
+    }
+  });
   return Status();
 }
 
@@ -444,21 +463,21 @@ int Server::port() const { return impl_->port; }
 
 void Server::StopAccepting() {
   if (!impl_->accepting.exchange(false)) return;
-  // civetweb closes its listener only together with all connections. A descriptor that is never
-  // readable in its place closes it now and keeps the accepting thread quiet.
-  ForEachSocket([&](int fd, const sockaddr_in& local) {
-    int listening = 0;
-    socklen_t size = sizeof listening;
-    if (ntohs(local.sin_port) == impl_->port &&
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0) {
-      dup3(impl_->wake, fd, O_CLOEXEC);
-    }
-  });
+  // civetweb closes its listener only together with all connections; this refuses new ones now.
+  shutdown(impl_->listener, SHUT_RDWR);
 }
 
 bool Server::WaitUntilIdle(milliseconds limit) {
   std::unique_lock lock(impl_->mutex);
   const auto none = [&] { return impl_->requests == 0; };
+  if (!impl_->accepting && impl_->idle.wait_for(lock, std::min(limit, kSpinTime), none))
+    return true;
+  if (!impl_->accepting) {
+    // civetweb's accepting thread now turns in circles on the dead listener. A descriptor that
+    // is never readable in its place lets it sleep. Not earlier: a poll that the shutdown has
+    // woken but that has not looked again would miss the exchange and sleep its two seconds.
+    dup3(impl_->wake, impl_->listener, O_CLOEXEC);
+  }
   if (limit == milliseconds::max()) {
     impl_->idle.wait(lock, none);
     return true;
