@@ -153,9 +153,12 @@ class Group final : public Cgroup {
   Status Remove() override {
     Status first;
     for (size_t i = 0; i < parts_.size(); ++i) {
-      parts_[i].dir.reset();
       const Status removed = (*hierarchies_)[i].tree.Remove(id_);
-      if (!removed.ok() && first.ok()) first = removed;
+      if (removed.ok()) {
+        parts_[i].dir.reset();
+      } else if (first.ok()) {
+        first = removed;
+      }
     }
     return first;
   }

@@ -17,7 +17,7 @@ struct Features {
   bool user_namespaces = false;      // built in and not limited to none
   bool seccomp = false;              // filters that return an errno
   bool overlay = false;              // the file system exists and this process may mount it
-  bool overlay_appended = false;     // 6.7
+  bool overlay_appended = false;     // 6.8
   bool overlay_descriptors = false;  // 6.13
 
   // (name, value) in the order above, for printing.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mount table of this process, and unmounting what a crash left behind.
+// The mount table of the calling thread, and unmounting what a crash left behind.
 #pragma once
 
 #include <string>
@@ -20,8 +20,10 @@ struct MountEntry {
   std::string super_options{};  // of the file system: "rw,size=64k"
 };
 
-// In the order of mounting. `file` in the format of /proc/self/mountinfo.
-StatusOr<std::vector<MountEntry>> ReadMountTable(const std::string& file = "/proc/self/mountinfo");
+// In the order of mounting. `file` in the format of /proc/<pid>/mountinfo; a thread of the host
+// program may live in a mount namespace of its own.
+StatusOr<std::vector<MountEntry>> ReadMountTable(
+    const std::string& file = "/proc/thread-self/mountinfo");
 // Those whose target is `path`, an absolute path without links, or below.
 StatusOr<std::vector<MountEntry>> MountsBelow(std::string_view path);
 // Detaches every mount at or below `path`, the latest first; none is OK. Carries on after a

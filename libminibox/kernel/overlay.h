@@ -20,7 +20,7 @@ struct OverlaySpec {
 // How the kernel is told its layers. What it cannot do fails with sys_errno() EINVAL.
 enum class OverlayLayers {
   kDescriptors,  // 6.13: fsconfig takes descriptors
-  kAppended,     // 6.7: "lowerdir+" takes one name at a time, so their number is unlimited
+  kAppended,     // 6.8: "lowerdir+" takes one name at a time, so their number is unlimited
   kOption,       // one "lowerdir" option of at most 255 bytes: some fifteen layers
 };
 

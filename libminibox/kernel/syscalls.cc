@@ -41,14 +41,6 @@ core::Fd FsMount(int fs, unsigned attributes) {
   return core::Fd(RetryEintr([&] { return fsmount(fs, FSMOUNT_CLOEXEC, attributes); }));
 }
 
-core::Fd OpenTree(int dir, const char* path, unsigned flags) {
-  return core::Fd(RetryEintr([&] { return open_tree(dir, path, flags | OPEN_TREE_CLOEXEC); }));
-}
-
-int MoveMount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
-  return RetryEintr([&] { return move_mount(from_dir, from, to_dir, to, flags); });
-}
-
 int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr attributes) {
   return RetryEintr(
       [&] { return mount_setattr(dir, path, flags, &attributes, sizeof attributes); });

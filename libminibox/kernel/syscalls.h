@@ -24,9 +24,6 @@ int FsConfigFd(int fs, const char* key, int value);
 int FsConfigCreate(int fs);
 // `attributes`: MOUNT_ATTR_*.
 core::Fd FsMount(int fs, unsigned attributes);
-// `flags`: OPEN_TREE_CLONE, AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW.
-core::Fd OpenTree(int dir, const char* path, unsigned flags);
-int MoveMount(int from_dir, const char* from, int to_dir, const char* to, unsigned flags);
 int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr attributes);
 // What the kernel has to say about the last failure on `fs`, "" if nothing:
 // "overlay: upperdir is in-use by another mount". Leaves errno as it was.
