@@ -280,7 +280,12 @@ void NftTransaction::DeleteElements(NftFamily family, std::string_view table, st
   PutElements(NFT_MSG_DELSETELEM, family, table, set, elements);
 }
 
-Status Commit(NftTransaction& transaction) {
+StatusOr<Nftables> Nftables::Open() {
+  MBX_ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_NETFILTER));
+  return Nftables(std::move(socket));
+}
+
+Status Nftables::Commit(NftTransaction& transaction) {
   if (transaction.empty()) return Status();
   // Only the last change asks for an acknowledgement: it is sent after the commit, and
   // refusals of the others come without being asked for.
@@ -288,18 +293,16 @@ Status Commit(NftTransaction& transaction) {
   last->nlmsg_flags |= NLM_F_ACK;
   PutNfHeader(transaction.batch_.Add(NFNL_MSG_BATCH_END, 0, "nftables transaction", ""), AF_UNSPEC,
               NFNL_SUBSYS_NFTABLES);
-  MBX_ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_NETFILTER));
-  return socket.Send(transaction.batch_);
+  return socket_.Send(transaction.batch_);
 }
 
-StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view table) {
+StatusOr<std::vector<NftRuleName>> Nftables::ListRules(NftFamily family, std::string_view table) {
   NetlinkBatch batch;
   nlmsghdr* message = batch.Add(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP,
                                 "list nftables rules", table);
   PutNfHeader(message, static_cast<uint8_t>(family), 0);
   mnl_attr_put_strz(message, NFTA_RULE_TABLE, std::string(table).c_str());
-  MBX_ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_NETFILTER));
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> replies, socket.Exchange(batch));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> replies, socket_.Exchange(batch));
   std::vector<NftRuleName> rules;
   for (const std::string& reply : replies) {
     const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
@@ -320,6 +323,21 @@ StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view 
     rules.push_back(std::move(rule));
   }
   return rules;
+}
+
+StatusOr<uint32_t> Nftables::Generation() {
+  NetlinkBatch batch;
+  PutNfHeader(batch.Add(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_ACK,
+                        "get nftables generation", ""),
+              AF_UNSPEC, 0);
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> replies, socket_.Exchange(batch));
+  for (const std::string& reply : replies) {
+    const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
+    for (const nlattr* attribute : Attributes(header, sizeof(nfgenmsg))) {
+      if (mnl_attr_get_type(attribute) == NFTA_GEN_ID) return ntohl(mnl_attr_get_u32(attribute));
+    }
+  }
+  return core::Internal("nftables sent no generation");
 }
 
 }  // namespace minibox::kernel

@@ -5,7 +5,7 @@
 //   NftTransaction change;
 //   change.ReplaceTable(table);                       // whole content
 //   change.AddElements(kNftIp, "t", "set", elements);  // O(1) each
-//   Commit(change);                                   // all of it or nothing
+//   nftables.Commit(change);                          // all of it or nothing
 //
 // A rule is a list of expressions that work on registers, as `nft --debug=netlink` prints
 // them. Registers are 4 bytes wide and numbered from 0; a value takes as many as it needs.
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -126,7 +127,7 @@ class NftTransaction {
   bool empty() const { return operations_ == 0; }
 
  private:
-  friend Status Commit(NftTransaction& transaction);
+  friend class Nftables;
   nlmsghdr* Add(uint16_t type, NftFamily family, uint16_t flags, std::string_view call,
                 std::string_view object, size_t room);
   void PutElements(uint16_t type, NftFamily family, std::string_view table, std::string_view set,
@@ -137,15 +138,28 @@ class NftTransaction {
   int operations_ = 0;
 };
 
-// Applies all or nothing, in the network namespace of the calling thread.
-Status Commit(NftTransaction& transaction);
-
 struct NftRuleName {
   std::string chain{};
   std::string comment{};
   friend bool operator==(const NftRuleName&, const NftRuleName&) = default;
 };
-// The rules of a table, chain by chain in their order; empty if there is no such table.
-StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view table);
+
+// The firewall of the network namespace of the thread that opened it. Not thread-safe. Keep it
+// for long: to close it the kernel waits until all that transactions removed is freed, which
+// takes RCU grace periods (10 ms and more).
+class Nftables {
+ public:
+  static StatusOr<Nftables> Open();
+  // Applies all or nothing.
+  Status Commit(NftTransaction& transaction);
+  // The rules of a table, chain by chain in their order; empty if there is no such table.
+  StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view table);
+  // Counts the transactions of everybody: as long as it stays, nothing was changed.
+  StatusOr<uint32_t> Generation();
+
+ private:
+  explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  NetlinkSocket socket_;
+};
 
 }  // namespace minibox::kernel

@@ -270,18 +270,37 @@ std::vector<NftTable> PlanFirewall(const State& state) {
   return tables;
 }
 
-Status ReplaceFirewall(const State& state) {
-  kernel::NftTransaction change;
-  for (const NftTable& table : PlanFirewall(state)) change.ReplaceTable(table);
-  return Commit(change).WithContext("set up the firewall");
+StatusOr<kernel::Nftables*> Firewall::Opened() {
+  if (!nftables_.has_value()) {
+    MBX_ASSIGN_OR_RETURN(kernel::Nftables opened, kernel::Nftables::Open());
+    nftables_.emplace(std::move(opened));
+  }
+  return &*nftables_;
 }
 
-StatusOr<bool> FirewallIsIntact(const State& state) {
+Status Firewall::Replace(const State& state) {
+  kernel::NftTransaction change;
+  for (const NftTable& table : PlanFirewall(state)) change.ReplaceTable(table);
+  const absl::MutexLock lock(&mutex_);
+  MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  MBX_ASSIGN_OR_RETURN(const uint32_t before, nftables->Generation());
+  MBX_RETURN_IF_ERROR(nftables->Commit(change).WithContext("set up the firewall"));
+  MBX_ASSIGN_OR_RETURN(const uint32_t after, nftables->Generation());
+  if (after == before + 1) intact_generation_ = after;
+  return Status();
+}
+
+StatusOr<bool> Firewall::IsIntact(const State& state) {
+  const absl::MutexLock lock(&mutex_);
+  MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  MBX_ASSIGN_OR_RETURN(const uint32_t before, nftables->Generation());
+  if (before == intact_generation_) return true;
+
   State without_leases = state;
   for (NetworkRecord& network : without_leases.networks) network.leases.clear();
   for (const NftTable& table : PlanFirewall(without_leases)) {
     MBX_ASSIGN_OR_RETURN(std::vector<kernel::NftRuleName> there,
-                         kernel::ListRules(table.family, table.name));
+                         nftables->ListRules(table.family, table.name));
     std::vector<kernel::NftRuleName> expected;
     for (const NftRule& rule : table.rules) expected.push_back({rule.chain, rule.comment});
     // Only within a chain does the order say anything.
@@ -290,32 +309,50 @@ StatusOr<bool> FirewallIsIntact(const State& state) {
     std::stable_sort(expected.begin(), expected.end(), by_chain);
     if (there != expected) return false;
   }
+  MBX_ASSIGN_OR_RETURN(const uint32_t after, nftables->Generation());
+  if (after == before) intact_generation_ = after;
   return true;
 }
 
-Status DeleteFirewall() {
+Status Firewall::Delete() {
   kernel::NftTransaction change;
   change.DeleteTable(NftFamily::kIp, kFirewallTable);
   change.DeleteTable(NftFamily::kBridge, kFirewallTable);
-  return Commit(change).WithContext("remove the firewall");
+  const absl::MutexLock lock(&mutex_);
+  MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  intact_generation_.reset();
+  return nftables->Commit(change).WithContext("remove the firewall");
 }
 
-Status AddToFirewall(const Lease& lease) {
+Status Firewall::CommitElements(kernel::NftTransaction& change) {
+  MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  MBX_RETURN_IF_ERROR(nftables->Commit(change));
+  if (intact_generation_.has_value()) {
+    MBX_ASSIGN_OR_RETURN(const uint32_t after, nftables->Generation());
+    // Anything but the next one: somebody else had a transaction in between.
+    if (after == *intact_generation_ + 1) intact_generation_ = after;
+  }
+  return Status();
+}
+
+Status Firewall::Add(const Lease& lease) {
   kernel::NftTransaction change;
   ForEachSet(PlanElements(lease),
              [&](NftFamily family, const char* set, const std::vector<NftElement>& elements) {
                change.AddElements(family, kFirewallTable, set, elements);
              });
-  return Commit(change);
+  const absl::MutexLock lock(&mutex_);
+  return CommitElements(change);
 }
 
-Status RemoveFromFirewall(const Lease& lease) {
+Status Firewall::Remove(const Lease& lease) {
   const Elements elements = PlanElements(lease);
   kernel::NftTransaction change;
   ForEachSet(elements, [&](NftFamily family, const char* set, const std::vector<NftElement>& all) {
     change.DeleteElements(family, kFirewallTable, set, all);
   });
-  const Status status = Commit(change);
+  const absl::MutexLock lock(&mutex_);
+  const Status status = CommitElements(change);
   if (status.sys_errno() != ENOENT) return status;
 
   // Something is gone already, and a transaction is all or nothing: what is left, one by one.
@@ -324,7 +361,7 @@ Status RemoveFromFirewall(const Lease& lease) {
     for (const NftElement& element : all) {
       kernel::NftTransaction single;
       single.DeleteElements(family, kFirewallTable, set, {element});
-      const Status removed = Commit(single);
+      const Status removed = CommitElements(single);
       if (removed.sys_errno() != ENOENT && first_error.ok()) first_error = removed;
     }
   });

@@ -14,10 +14,12 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "kernel/nftables.h"
 #include "minibox/status.h"
 #include "network/state.h"
@@ -30,14 +32,30 @@ inline constexpr uint32_t kContainerLinkGroup = 0x4d42;
 
 std::vector<kernel::NftTable> PlanFirewall(const State& state);
 
-// Both tables get exactly what the records say, in one transaction.
-Status ReplaceFirewall(const State& state);
-// Whether all rules are there. Elements are not looked at.
-StatusOr<bool> FirewallIsIntact(const State& state);
-Status DeleteFirewall();
+// Thread-safe.
+class Firewall {
+ public:
+  // Both tables get exactly what the records say, in one transaction.
+  Status Replace(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether all rules are there. Elements are not looked at. Costs next to nothing if nobody else
+  // changed the firewall since the last call.
+  StatusOr<bool> IsIntact(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
+  Status Delete() ABSL_LOCKS_EXCLUDED(mutex_);
 
-// The elements of one container; those that are there already (or gone) are fine.
-Status AddToFirewall(const Lease& lease);
-Status RemoveFromFirewall(const Lease& lease);
+  // The elements of one container; those that are there already (or gone) are fine.
+  Status Add(const Lease& lease) ABSL_LOCKS_EXCLUDED(mutex_);
+  Status Remove(const Lease& lease) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  StatusOr<kernel::Nftables*> Opened() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Commits elements and keeps up with the generation.
+  Status CommitElements(kernel::NftTransaction& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Held during an exchange with the kernel, whose answers wait for nothing.
+  absl::Mutex mutex_;
+  std::optional<kernel::Nftables> nftables_ ABSL_GUARDED_BY(mutex_);
+  // In which the rules were complete.
+  std::optional<uint32_t> intact_generation_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace minibox::network

@@ -109,8 +109,8 @@ using network::NetworkRecord;
 using network::State;
 using network::Subnet;
 
-// Holds nothing but its options and the state directory: what is true is on disk and in the
-// kernel, and everything that changes it happens under the lock of the directory.
+// Remembers nothing but its options: what is true is on disk and in the kernel, and everything
+// that changes it happens under the lock of the state directory.
 class Network::Impl::OnBridges final : public Network::Impl {
  public:
   OnBridges(NetworkOptions options, Subnet subnet, network::StateDir dir)
@@ -146,6 +146,7 @@ class Network::Impl::OnBridges final : public Network::Impl {
   const NetworkOptions options_;
   const Subnet subnet_;
   const network::StateDir dir_;
+  network::Firewall firewall_;
   // Guards nothing: the kernel makes links one at a time, and threads that push there together
   // only wait longer.
   std::mutex link_turn_;
@@ -220,7 +221,7 @@ Status Network::Impl::OnBridges::SetUp(Repair repair, State* state, bool* change
       (!current->leases.empty() ||
        (current->configured == subnet_ && current->bridge == options_.default_bridge))) {
     MBX_ASSIGN_OR_RETURN(const bool bridge, network::BridgeIsIntact(rtnetlink, *current));
-    MBX_ASSIGN_OR_RETURN(const bool firewall, network::FirewallIsIntact(*state));
+    MBX_ASSIGN_OR_RETURN(const bool firewall, firewall_.IsIntact(*state));
     if (bridge && firewall) return Status();
   }
   MBX_ASSIGN_OR_RETURN(const network::HostRoutes routes,
@@ -233,7 +234,7 @@ Status Network::Impl::OnBridges::SetUp(Repair repair, State* state, bool* change
       MBX_RETURN_IF_ERROR(network::AttachLinks(rtnetlink, record));
     }
   }
-  return network::ReplaceFirewall(*state);
+  return firewall_.Replace(*state);
 }
 
 StatusOr<NetworkInfo> Network::Impl::OnBridges::EnsureDefault() {
@@ -277,7 +278,7 @@ Status Network::Impl::OnBridges::Remove(std::string_view name) {
   // The record of the default network stays: it remembers which addresses were in use last.
   const bool last = std::all_of(state.networks.begin(), state.networks.end(),
                                 [&](const auto& n) { return n.name == name; });
-  return last ? network::DeleteFirewall() : network::ReplaceFirewall(state);
+  return last ? firewall_.Delete() : firewall_.Replace(state);
 }
 
 StatusOr<network::Reservation> Network::Impl::OnBridges::Reserve(
@@ -312,14 +313,14 @@ StatusOr<network::Reservation> Network::Impl::OnBridges::Reserve(
                      : network::TakeAddress(record.subnet, leased, request.ip, &record.pool);
   if (!address.ok()) return address.status();
   // Rare: what an earlier holder left is still in the maps.
-  if (stale_entries) MBX_RETURN_IF_ERROR(network::ReplaceFirewall(state));
+  if (stale_entries) MBX_RETURN_IF_ERROR(firewall_.Replace(state));
   record.leases.push_back({request.container, *address, bound.ports});
 
   network::Reservation reservation;
   MBX_ASSIGN_OR_RETURN(reservation.starting, dir_.MarkStarting(request.container));
   absl::Cleanup unmark = [&] { dir_.RemoveMark(request.container); };
   MBX_FAILPOINT("network.reserve.save");
-  MBX_RETURN_IF_ERROR(dir_.Save(state));
+  MBX_RETURN_IF_ERROR(dir_.SaveLeases(state));
   std::move(unmark).Cancel();
 
   Endpoint& endpoint = reservation.endpoint;
@@ -348,7 +349,7 @@ Status Network::Impl::OnBridges::Attach(const Endpoint& endpoint, std::string_vi
         network::CreateEndpoint(endpoint, container, record->bridge, netns, rtnetlink)
             .WithContext("connect the container to its network"));
   }
-  return network::AddToFirewall(*lease).WithContext("publish the container");
+  return firewall_.Add(*lease).WithContext("publish the container");
 }
 
 Status Network::Impl::OnBridges::Release(std::string_view container) {
@@ -361,12 +362,12 @@ Status Network::Impl::OnBridges::Release(std::string_view container) {
     if (const auto lease = record.RemoveLease(container)) {
       changed = true;
       // Before the lease is gone: its address may be somebody else's at once.
-      network::Collect(network::RemoveFromFirewall(*lease).WithContext("unpublish the container"),
+      network::Collect(firewall_.Remove(*lease).WithContext("unpublish the container"),
                        &first_error);
       if (first_error.ok()) MBX_FAILPOINT("network.release.firewall");
     }
   }
-  if (changed) network::Collect(dir_.Save(state), &first_error);
+  if (changed) network::Collect(dir_.SaveLeases(state), &first_error);
   dir_.RemoveMark(container);
   return first_error;
 }
@@ -405,7 +406,7 @@ Status Network::Impl::OnBridges::Reconcile(const std::vector<std::string>& live)
   if (in_use || bridge_exists) {
     network::Collect(SetUp(Repair::kAll, &state, &changed), &first_error);
   } else {
-    network::Collect(network::DeleteFirewall(), &first_error);
+    network::Collect(firewall_.Delete(), &first_error);
   }
   if (changed) network::Collect(dir_.Save(state), &first_error);
   return first_error;

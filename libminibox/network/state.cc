@@ -20,7 +20,9 @@
 namespace minibox::network {
 namespace {
 
-constexpr std::string_view kStateFile = "networks.json";
+constexpr std::string_view kNetworksFile = "networks.json";
+constexpr std::string_view kLeasesFile = "leases.json";
+constexpr const char* kLeasesTemporary = ".leases.json.tmp";
 constexpr std::string_view kLockFile = "lock";
 constexpr const char* kStartingDir = "starting";
 constexpr int64_t kVersion = 1;
@@ -63,24 +65,57 @@ StatusOr<NetworkRecord> ParseNetwork(const json::Value& value) {
   MBX_ASSIGN_OR_RETURN(network.bridge, value.GetString("bridge"));
   MBX_ASSIGN_OR_RETURN(network.configured, GetSubnet(value, "configured"));
   MBX_ASSIGN_OR_RETURN(network.subnet, GetSubnet(value, "subnet"));
-  MBX_ASSIGN_OR_RETURN(network.pool.next, GetIpv4(value, "next"));
+  network.pool.next = network.subnet.first();
+  return network;
+}
+
+StatusOr<AddressPool> ParsePool(const json::Value& value) {
+  AddressPool pool;
+  MBX_ASSIGN_OR_RETURN(pool.next, GetIpv4(value, "next"));
   for (const json::Value& text : value.Get("released").Elements()) {
     MBX_ASSIGN_OR_RETURN(const std::string address, text.AsString());
     const auto parsed = ParseIpv4(address);
     if (!parsed) return text.Expected("an IPv4 address");
-    network.pool.released.push_back(*parsed);
+    pool.released.push_back(*parsed);
   }
-  for (const json::Value& item : value.Get("leases").Elements()) {
-    Lease lease;
-    MBX_ASSIGN_OR_RETURN(lease.container, item.GetString("container"));
-    MBX_ASSIGN_OR_RETURN(lease.address, GetIpv4(item, "address"));
-    for (const json::Value& port : item.Get("ports").Elements()) {
-      MBX_ASSIGN_OR_RETURN(PortMapping mapping, ParsePort(port));
-      lease.ports.push_back(std::move(mapping));
-    }
-    network.leases.push_back(std::move(lease));
+  return pool;
+}
+
+StatusOr<Lease> ParseLease(const json::Value& value) {
+  Lease lease;
+  MBX_ASSIGN_OR_RETURN(lease.container, value.GetString("container"));
+  MBX_ASSIGN_OR_RETURN(lease.address, GetIpv4(value, "address"));
+  for (const json::Value& port : value.Get("ports").Elements()) {
+    MBX_ASSIGN_OR_RETURN(PortMapping mapping, ParsePort(port));
+    lease.ports.push_back(std::move(mapping));
   }
-  return network;
+  return lease;
+}
+
+StatusOr<json::Value> ParseVersioned(std::string_view text) {
+  json::ParseLimits limits;
+  limits.max_bytes = kMaxStateBytes;
+  MBX_ASSIGN_OR_RETURN(json::Value root, json::Parse(text, limits));
+  MBX_ASSIGN_OR_RETURN(const int64_t version, root.GetInt("version"));
+  if (version != kVersion) return root.Get("version").Expected("version 1");
+  return root;
+}
+
+void WriteLease(const Lease& lease, json::Writer* out) {
+  out->BeginObject();
+  out->Key("container").String(lease.container);
+  out->Key("address").String(FormatIpv4(lease.address));
+  out->Key("ports").BeginArray();
+  for (const PortMapping& port : lease.ports) {
+    out->BeginObject();
+    out->Key("host_ip").String(port.host_ip);
+    out->Key("host_port").Int(port.host_port);
+    out->Key("container_port").Int(port.container_port);
+    out->Key("protocol").String(port.protocol == PortMapping::Protocol::kUdp ? "udp" : "tcp");
+    out->EndObject();
+  }
+  out->EndArray();
+  out->EndObject();
 }
 
 StatusOr<core::Fd> OpenDirAt(int dir, const char* path, std::string_view shown) {
@@ -88,6 +123,11 @@ StatusOr<core::Fd> OpenDirAt(int dir, const char* path, std::string_view shown) 
   core::Fd fd(openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return core::SysError("openat", shown);
   return fd;
+}
+
+// The field tells which file it was.
+Status Damaged(std::string_view path, std::string_view file, const Status& why) {
+  return core::DataLoss(core::StrCat(path, "/", file, ": ", why.message())).WithField(file);
 }
 
 }  // namespace
@@ -123,7 +163,25 @@ NetworkRecord* State::Find(std::string_view network) {
   return nullptr;
 }
 
-std::string FormatState(const State& state, std::string_view boot_id) {
+std::string FormatNetworks(const State& state) {
+  json::Writer out;
+  out.BeginObject();
+  out.Key("version").Int(kVersion);
+  out.Key("networks").BeginArray();
+  for (const NetworkRecord& network : state.networks) {
+    out.BeginObject();
+    out.Key("name").String(network.name);
+    out.Key("bridge").String(network.bridge);
+    out.Key("configured").String(network.configured.ToString());
+    out.Key("subnet").String(network.subnet.ToString());
+    out.EndObject();
+  }
+  out.EndArray();
+  out.EndObject();
+  return out.Take();
+}
+
+std::string FormatLeases(const State& state, std::string_view boot_id) {
   json::Writer out;
   out.BeginObject();
   out.Key("version").Int(kVersion);
@@ -132,30 +190,13 @@ std::string FormatState(const State& state, std::string_view boot_id) {
   for (const NetworkRecord& network : state.networks) {
     out.BeginObject();
     out.Key("name").String(network.name);
-    out.Key("bridge").String(network.bridge);
-    out.Key("configured").String(network.configured.ToString());
     out.Key("subnet").String(network.subnet.ToString());
     out.Key("next").String(FormatIpv4(network.pool.next));
     out.Key("released").BeginArray();
     for (const Ipv4 address : network.pool.released) out.String(FormatIpv4(address));
     out.EndArray();
     out.Key("leases").BeginArray();
-    for (const Lease& lease : network.leases) {
-      out.BeginObject();
-      out.Key("container").String(lease.container);
-      out.Key("address").String(FormatIpv4(lease.address));
-      out.Key("ports").BeginArray();
-      for (const PortMapping& port : lease.ports) {
-        out.BeginObject();
-        out.Key("host_ip").String(port.host_ip);
-        out.Key("host_port").Int(port.host_port);
-        out.Key("container_port").Int(port.container_port);
-        out.Key("protocol").String(port.protocol == PortMapping::Protocol::kUdp ? "udp" : "tcp");
-        out.EndObject();
-      }
-      out.EndArray();
-      out.EndObject();
-    }
+    for (const Lease& lease : network.leases) WriteLease(lease, &out);
     out.EndArray();
     out.EndObject();
   }
@@ -164,23 +205,37 @@ std::string FormatState(const State& state, std::string_view boot_id) {
   return out.Take();
 }
 
-StatusOr<State> ParseState(std::string_view text, std::string_view boot_id) {
-  json::ParseLimits limits;
-  limits.max_bytes = kMaxStateBytes;
-  MBX_ASSIGN_OR_RETURN(const json::Value root, json::Parse(text, limits));
-  MBX_ASSIGN_OR_RETURN(const int64_t version, root.GetInt("version"));
-  if (version != kVersion) return root.Get("version").Expected("version 1");
-  MBX_ASSIGN_OR_RETURN(const std::string written_in, root.GetString("boot_id"));
+StatusOr<State> ParseNetworks(std::string_view text) {
+  MBX_ASSIGN_OR_RETURN(const json::Value root, ParseVersioned(text));
   State state;
   for (const json::Value& item : root.Get("networks").Elements()) {
     MBX_ASSIGN_OR_RETURN(NetworkRecord network, ParseNetwork(item));
-    if (written_in != boot_id) {
-      for (const Lease& lease : network.leases) ReturnAddress(lease.address, &network.pool);
-      network.leases.clear();
-    }
     state.networks.push_back(std::move(network));
   }
   return state;
+}
+
+Status ParseLeases(std::string_view text, std::string_view boot_id, State* state) {
+  MBX_ASSIGN_OR_RETURN(const json::Value root, ParseVersioned(text));
+  MBX_ASSIGN_OR_RETURN(const std::string written_in, root.GetString("boot_id"));
+  for (const json::Value& item : root.Get("networks").Elements()) {
+    MBX_ASSIGN_OR_RETURN(const std::string name, item.GetString("name"));
+    MBX_ASSIGN_OR_RETURN(const Subnet subnet, GetSubnet(item, "subnet"));
+    MBX_ASSIGN_OR_RETURN(AddressPool pool, ParsePool(item));
+    NetworkRecord* network = state->Find(name);
+    // The subnet of a network changes only while it has no leases, and is written first.
+    if (network == nullptr || network->subnet != subnet) continue;
+    network->pool = std::move(pool);
+    for (const json::Value& value : item.Get("leases").Elements()) {
+      MBX_ASSIGN_OR_RETURN(Lease lease, ParseLease(value));
+      if (written_in == boot_id) {
+        network->leases.push_back(std::move(lease));
+      } else {
+        ReturnAddress(lease.address, &network->pool);
+      }
+    }
+  }
+  return Status();
 }
 
 StatusOr<StateDir> StateDir::Open(const std::filesystem::path& path) {
@@ -201,32 +256,54 @@ StatusOr<core::FileLock> StateDir::Lock() const {
 }
 
 StatusOr<State> StateDir::Load() const {
-  auto text = core::ReadFileAt(dir_.get(), kStateFile, kMaxStateBytes);
-  if (!text.ok()) {
-    if (text.status().code() == StatusCode::kNotFound) return State();
-    return text.status();
+  State state;
+  auto text = core::ReadFileAt(dir_.get(), kNetworksFile, kMaxStateBytes);
+  if (text.ok()) {
+    auto networks = ParseNetworks(*text);
+    if (!networks.ok()) return Damaged(path_, kNetworksFile, networks.status());
+    state = std::move(*networks);
+    text = core::ReadFileAt(dir_.get(), kLeasesFile, kMaxStateBytes);
+    if (text.ok()) {
+      const Status leases = ParseLeases(*text, boot_id_, &state);
+      if (!leases.ok()) return Damaged(path_, kLeasesFile, leases);
+    }
   }
-  auto state = ParseState(*text, boot_id_);
-  if (!state.ok()) {
-    return core::DataLoss(core::StrCat(path_, "/", kStateFile, ": ", state.status().message()));
-  }
+  if (!text.ok() && text.status().code() != StatusCode::kNotFound) return text.status();
   return state;
 }
 
 StatusOr<State> StateDir::LoadOrSetAside() const {
+  // Each attempt gets rid of one damaged file.
   auto state = Load();
-  if (state.ok() || state.status().code() != StatusCode::kDataLoss) return state;
-  const std::string name(kStateFile);
-  const std::string aside = name + ".corrupt";
-  if (renameat(dir_.get(), name.c_str(), dir_.get(), aside.c_str()) != 0) {
-    return core::SysError("renameat", name);
+  for (const std::string_view file : {kNetworksFile, kLeasesFile}) {
+    if (state.ok() || state.status().field() != file) continue;
+    const std::string name(file), aside = name + ".corrupt";
+    if (renameat(dir_.get(), name.c_str(), dir_.get(), aside.c_str()) != 0) {
+      return core::SysError("renameat", name);
+    }
+    core::LogWarning("network", core::StrCat(state.status().message(), ", set aside as ", aside));
+    state = Load();
   }
-  core::LogWarning("network", core::StrCat(state.status().message(), ", set aside as ", aside));
-  return State();
+  return state;
 }
 
 Status StateDir::Save(const State& state) const {
-  return core::ReplaceFileAt(dir_.get(), kStateFile, FormatState(state, boot_id_));
+  MBX_RETURN_IF_ERROR(core::ReplaceFileAt(dir_.get(), kNetworksFile, FormatNetworks(state)));
+  return SaveLeases(state);
+}
+
+Status StateDir::SaveLeases(const State& state) const {
+  const std::string name(kLeasesFile);
+  core::Fd file(openat(dir_.get(), kLeasesTemporary,
+                       O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.valid()) return core::SysError("openat", kLeasesTemporary);
+  MBX_RETURN_IF_ERROR(
+      core::WriteAll(file.get(), FormatLeases(state, boot_id_)).WithContext(kLeasesTemporary));
+  if (close(file.release()) != 0) return core::SysError("close", kLeasesTemporary);
+  if (renameat(dir_.get(), kLeasesTemporary, dir_.get(), name.c_str()) != 0) {
+    return core::SysError("renameat", name);
+  }
+  return Status();
 }
 
 StatusOr<core::FileLock> StateDir::MarkStarting(std::string_view container) const {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is remembered of networks: subnets, leases, published ports. One JSON file, replaced
-// atomically under a lock that all processes share.
+// What is remembered of networks, in two files that are replaced atomically under a lock that
+// all processes share:
+//
+//   networks.json  names, bridges, subnets: kept for good, synced
+//   leases.json    addresses and published ports of containers: of one boot only, so it is not
+//                  synced; it outlives every process, and a power cut ends what it stands for
 //
 //   MBX_ASSIGN_OR_RETURN(core::FileLock lock, state_dir.Lock());
-//   MBX_ASSIGN_OR_RETURN(State state, state_dir.Load());
+//   MBX_ASSIGN_OR_RETURN(State state, state_dir.LoadOrSetAside());
 //   … change the state, and the kernel …
-//   MBX_RETURN_IF_ERROR(state_dir.Save(state));
+//   MBX_RETURN_IF_ERROR(state_dir.SaveLeases(state));
 #pragma once
 
 #include <filesystem>
@@ -49,10 +53,13 @@ struct State {
   NetworkRecord* Find(std::string_view network);
 };
 
-// The text of the file. Leases of another boot are dropped when read: what they stood for is
-// gone (spec §6.1).
-std::string FormatState(const State& state, std::string_view boot_id);
-StatusOr<State> ParseState(std::string_view text, std::string_view boot_id);
+// The texts of the two files.
+std::string FormatNetworks(const State& state);
+std::string FormatLeases(const State& state, std::string_view boot_id);
+StatusOr<State> ParseNetworks(std::string_view text);
+// Adds the leases to the networks they are of. Those of another boot are dropped and their
+// addresses free: what they stood for is gone (spec §6.1).
+Status ParseLeases(std::string_view text, std::string_view boot_id, State* state);
 
 class StateDir {
  public:
@@ -61,12 +68,14 @@ class StateDir {
   static StatusOr<StateDir> Open(const std::filesystem::path& path);
 
   StatusOr<core::FileLock> Lock() const;
-  // Reads without the lock see one whole state, perhaps not the latest.
+  // Readers without the lock see each file whole, perhaps not the latest. kDataLoss with the
+  // file's name as field() if it does not parse.
   StatusOr<State> Load() const;
-  // The same; a file that does not parse is set aside with a warning, and the state is empty.
-  // Under the lock only.
+  // The same; a file that does not parse is set aside with a warning, and what it said is
+  // forgotten. Under the lock only.
   StatusOr<State> LoadOrSetAside() const;
-  Status Save(const State& state) const;
+  Status Save(const State& state) const;  // both files
+  Status SaveLeases(const State& state) const;
 
   // The mark of a start in progress. It dies with its process, so a lease whose container is
   // not known to run and whose mark nobody holds is left over.

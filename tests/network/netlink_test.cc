@@ -56,28 +56,32 @@ TEST(Netlink, AnswersToSomebodyElseAreSkipped) {
 }
 
 TEST(Nftables, TransactionIsAllOrNothing) {
+  auto nftables = kernel::Nftables::Open();
+  ASSERT_TRUE(nftables.ok());
   kernel::NftTable table;
   table.name = "mbxtest";
   table.sets = {{"ports", 13, 2, 0, 0, {{"\x01\x02", ""}}}};
   kernel::NftTransaction create;
   create.ReplaceTable(table);
-  const Status created = kernel::Commit(create);
+  const Status created = nftables->Commit(create);
   ASSERT_TRUE(created.ok()) << created.ToString();
 
   kernel::NftTransaction change;
   change.AddElements(table.family, "mbxtest", "ports", {{"\x01\x03", ""}});
   change.DeleteElements(table.family, "mbxtest", "ports", {{"\x07\x07", ""}});
-  const Status refused = kernel::Commit(change);
+  const Status refused = nftables->Commit(change);
   EXPECT_EQ(refused.code(), StatusCode::kNotFound) << refused.ToString();
   EXPECT_EQ(Output("nft list set ip mbxtest ports").find("259"), std::string::npos);
 
   kernel::NftTransaction remove;
   remove.DeleteTable(table.family, "mbxtest");
   remove.DeleteTable(table.family, "mbxtest-never-there");
-  EXPECT_TRUE(kernel::Commit(remove).ok());
+  EXPECT_TRUE(nftables->Commit(remove).ok());
 }
 
 TEST(Nftables, ThousandsOfElementsInOneTransaction) {
+  auto nftables = kernel::Nftables::Open();
+  ASSERT_TRUE(nftables.ok());
   kernel::NftTable table;
   table.name = "mbxtest";
   table.sets = {{"addresses", 7, 4, 0, 0}};
@@ -86,11 +90,11 @@ TEST(Nftables, ThousandsOfElementsInOneTransaction) {
   }
   kernel::NftTransaction create;
   create.ReplaceTable(table);
-  const Status created = kernel::Commit(create);
+  const Status created = nftables->Commit(create);
   EXPECT_TRUE(created.ok()) << created.ToString();
   kernel::NftTransaction remove;
   remove.DeleteTable(table.family, "mbxtest");
-  EXPECT_TRUE(kernel::Commit(remove).ok());
+  EXPECT_TRUE(nftables->Commit(remove).ok());
 }
 
 }  // namespace

@@ -23,22 +23,40 @@ State Sample() {
   return {{network}};
 }
 
+StatusOr<State> Reread(const std::string& leases, std::string_view boot_id) {
+  auto state = ParseNetworks(FormatNetworks(Sample()));
+  if (!state.ok()) return state;
+  const Status parsed = ParseLeases(leases, boot_id, &*state);
+  if (!parsed.ok()) return parsed;
+  return state;
+}
+
 TEST(NetworkState, IsReadAsWritten) {
-  const std::string text = FormatState(Sample(), "boot-1");
-  const auto state = ParseState(text, "boot-1");
+  const std::string leases = FormatLeases(Sample(), "boot-1");
+  const auto state = Reread(leases, "boot-1");
   ASSERT_TRUE(state.ok()) << state.status().ToString();
-  EXPECT_EQ(FormatState(*state, "boot-1"), text);
+  EXPECT_EQ(FormatNetworks(*state), FormatNetworks(Sample()));
+  EXPECT_EQ(FormatLeases(*state, "boot-1"), leases);
   ASSERT_EQ(state->networks.size(), 1u);
   ASSERT_NE(state->networks[0].FindLease("ab12cd34"), nullptr);
   EXPECT_EQ(state->networks[0].FindLease("ab12cd34")->ports[1].host_ip, "127.0.0.1");
 }
 
 TEST(NetworkState, LeasesOfAnotherBootAreFreeAgain) {
-  const auto state = ParseState(FormatState(Sample(), "boot-1"), "boot-2");
+  const auto state = Reread(FormatLeases(Sample(), "boot-1"), "boot-2");
   ASSERT_TRUE(state.ok());
   EXPECT_TRUE(state->networks[0].leases.empty());
   EXPECT_EQ(state->networks[0].pool.released,
             (std::vector<Ipv4>{0x0adb0004, 0x0adb0002, 0x0adb0003}));
+}
+
+TEST(NetworkState, LeasesOfAnotherSubnetAreForgotten) {
+  State before = Sample();
+  before.networks[0].subnet = {0x0adb0100, 24};
+  const auto state = Reread(FormatLeases(before, "boot"), "boot");
+  ASSERT_TRUE(state.ok());
+  EXPECT_TRUE(state->networks[0].leases.empty());
+  EXPECT_EQ(state->networks[0].pool.next, 0x0adb0002u);
 }
 
 TEST(NetworkState, RemovedLeaseReturnsItsAddress) {
@@ -49,14 +67,15 @@ TEST(NetworkState, RemovedLeaseReturnsItsAddress) {
 }
 
 TEST(NetworkState, DamagedTextIsAnErrorWithItsPlace) {
-  std::string text = FormatState(Sample(), "boot");
+  std::string text = FormatLeases(Sample(), "boot");
   text.replace(text.find("\"udp\""), 5, "\"sctp\"");
-  const auto state = ParseState(text, "boot");
+  const auto state = Reread(text, "boot");
   ASSERT_FALSE(state.ok());
   EXPECT_NE(state.status().message().find("ports[1].protocol"), std::string::npos)
       << state.status().message();
-  EXPECT_FALSE(ParseState("", "boot").ok());
-  EXPECT_FALSE(ParseState("{\"version\":2,\"boot_id\":\"\",\"networks\":[]}", "boot").ok());
+  EXPECT_FALSE(Reread("", "boot").ok());
+  EXPECT_FALSE(ParseNetworks("").ok());
+  EXPECT_FALSE(ParseNetworks("{\"version\":2,\"networks\":[]}").ok());
 }
 
 TEST(StateDir, IsPrivateAndStartsEmpty) {
@@ -81,13 +100,22 @@ TEST(StateDir, SavedStateIsSeenByAnother) {
   EXPECT_EQ(seen->networks[0].leases.size(), 1u);
 }
 
-TEST(StateDir, DamagedFileIsSetAsideNotOverwritten) {
+TEST(StateDir, DamagedFilesAreSetAsideNotOverwritten) {
   const testing::Scratch scratch;
   const auto dir = StateDir::Open(scratch / "n");
   ASSERT_TRUE(dir.ok());
-  scratch.Write("n/networks.json", "{\"version\":1,");
+  ASSERT_TRUE(dir->Save(Sample()).ok());
+  scratch.Write("n/leases.json", "");  // as a power cut may leave it
   EXPECT_EQ(dir->Load().status().code(), StatusCode::kDataLoss);
-  const auto state = dir->LoadOrSetAside();
+  auto state = dir->LoadOrSetAside();
+  ASSERT_TRUE(state.ok()) << state.status().ToString();
+  ASSERT_EQ(state->networks.size(), 1u);
+  EXPECT_TRUE(state->networks[0].leases.empty());
+  EXPECT_EQ(testing::ReadWholeFile(scratch / "n/leases.json.corrupt"), "");
+
+  scratch.Write("n/networks.json", "{\"version\":1,");
+  scratch.Write("n/leases.json", "[");
+  state = dir->LoadOrSetAside();
   ASSERT_TRUE(state.ok()) << state.status().ToString();
   EXPECT_TRUE(state->networks.empty());
   EXPECT_EQ(testing::ReadWholeFile(scratch / "n/networks.json.corrupt"), "{\"version\":1,");
