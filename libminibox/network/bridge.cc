@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "core/errors.h"
 #include "core/fd.h"
@@ -20,6 +21,7 @@ namespace minibox::network {
 namespace {
 
 constexpr uint32_t kDefaultMtu = 1500;
+constexpr std::chrono::seconds kLinkTimeout{5};
 constexpr std::string_view kLinkPrefix = "veth-";
 constexpr size_t kHashDigits = 8;
 constexpr const char* kIpForward = "/proc/sys/net/ipv4/ip_forward";
@@ -164,6 +166,7 @@ Status AttachLinks(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network) {
   MBX_ASSIGN_OR_RETURN(const kernel::Link bridge, rtnetlink.GetLink(network.bridge));
   MBX_ASSIGN_OR_RETURN(const auto links, rtnetlink.ListLinks());
   Status first_error;
+  bool running = false;
   for (const Lease& lease : network.leases) {
     const std::string name = HostLinkName(lease.container);
     const auto link =
@@ -171,11 +174,13 @@ Status AttachLinks(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network) {
     if (link == links.end() || link->master == bridge.index) continue;
     const Status attached =
         rtnetlink.SetLink({.index = link->index, .up = true, .master = bridge.index});
+    running |= link->running;
     // A link whose namespace just died is no longer there to be attached.
     if (!attached.ok() && attached.sys_errno() != ENODEV && first_error.ok()) {
       first_error = attached;
     }
   }
+  if (running && first_error.ok()) return rtnetlink.AwaitRunning(network.bridge, kLinkTimeout);
   return first_error;
 }
 

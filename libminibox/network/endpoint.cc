@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/endpoint.h"
 
+#include <netinet/in.h>
+
+#include <algorithm>
 #include <chrono>
 
 #include "absl/cleanup/cleanup.h"
 #include "core/errors.h"
 #include "core/failpoint.h"
+#include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "kernel/conntrack.h"
 #include "network/bridge.h"
 #include "network/firewall.h"
 #include "network/ipv4.h"
@@ -17,6 +22,17 @@ namespace {
 
 constexpr const char* kInnerName = "eth0";
 constexpr std::chrono::seconds kLinkTimeout{5};
+
+void Forget(const kernel::ConntrackMatch& match) {
+  const Status status = kernel::ForgetConnections(match);
+  if (!status.ok()) core::LogDebug("network", core::StrCat(status.message(), ", ignoring"));
+}
+
+bool PublishesUdp(const Lease& lease) {
+  return std::any_of(lease.ports.begin(), lease.ports.end(), [](const PortMapping& port) {
+    return port.protocol == PortMapping::Protocol::kUdp;
+  });
+}
 
 }  // namespace
 
@@ -63,6 +79,39 @@ Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std:
   MBX_FAILPOINT("network.attach.configured");
   std::move(undo).Cancel();
   return Status();
+}
+
+void ForgetUdpBefore(const Lease& lease) {
+  // Each conntrack walk costs as much as the table is large, so only where it can matter.
+  if (!PublishesUdp(lease)) return;
+  auto rtnetlink = kernel::Rtnetlink::Open();
+  if (!rtnetlink.ok()) return;
+  const auto addresses = rtnetlink->ListAddresses(0);
+  for (const PortMapping& port : lease.ports) {
+    if (port.protocol != PortMapping::Protocol::kUdp) continue;
+    kernel::ConntrackMatch match;
+    match.protocol = IPPROTO_UDP;
+    match.destination_port = port.host_port;
+    match.destination = ParseIpv4(port.host_ip);
+    if (match.destination.has_value()) {
+      Forget(match);
+      continue;
+    }
+    // One address after the other: the same port of other hosts is none of ours.
+    if (!addresses.ok()) continue;
+    for (const kernel::Address& address : *addresses) {
+      match.destination = address.address;
+      Forget(match);
+    }
+  }
+}
+
+void ForgetUdpOf(const Lease& lease) {
+  if (!PublishesUdp(lease)) return;
+  kernel::ConntrackMatch match;
+  match.protocol = IPPROTO_UDP;
+  match.reply_source = lease.address;
+  Forget(match);
 }
 
 }  // namespace minibox::network

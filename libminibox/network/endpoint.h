@@ -7,6 +7,7 @@
 #include "kernel/rtnetlink.h"
 #include "minibox/status.h"
 #include "network/network_impl.h"
+#include "network/state.h"
 
 namespace minibox::network {
 
@@ -15,5 +16,12 @@ namespace minibox::network {
 // removed first. Leaves no link on failure.
 Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std::string_view bridge,
                       int netns, int rtnetlink);
+
+// Ends what the kernel remembers of UDP conversations: before the container's ports were
+// published, so that its senders reach it now, or with it, so that they do not reach whoever has
+// its address next. As good as the kernel allows; a conversation also ends by half a minute of
+// silence.
+void ForgetUdpBefore(const Lease& lease);
+void ForgetUdpOf(const Lease& lease);
 
 }  // namespace minibox::network

@@ -349,7 +349,9 @@ Status Network::Impl::OnBridges::Attach(const Endpoint& endpoint, std::string_vi
         network::CreateEndpoint(endpoint, container, record->bridge, netns, rtnetlink)
             .WithContext("connect the container to its network"));
   }
-  return firewall_.Add(*lease).WithContext("publish the container");
+  MBX_RETURN_IF_ERROR(firewall_.Add(*lease).WithContext("publish the container"));
+  network::ForgetUdpBefore(*lease);
+  return Status();
 }
 
 Status Network::Impl::OnBridges::Release(std::string_view container) {
@@ -364,6 +366,7 @@ Status Network::Impl::OnBridges::Release(std::string_view container) {
       // Before the lease is gone: its address may be somebody else's at once.
       network::Collect(firewall_.Remove(*lease).WithContext("unpublish the container"),
                        &first_error);
+      network::ForgetUdpOf(*lease);
       if (first_error.ok()) MBX_FAILPOINT("network.release.firewall");
     }
   }

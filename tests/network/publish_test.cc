@@ -47,6 +47,22 @@ TEST(Publish, UdpFromEverywhere) {
   EXPECT_EQ(SeenByUdp(server.get(), &other->inside, kHost, 5300), kGateway);
 }
 
+// Sends from one socket again and again: the kernel takes it for one conversation.
+TEST(Publish, UdpSenderThatNeverPausesFollowsTheContainer) {
+  Testbed bed;
+  ASSERT_TRUE(bed.impl()->EnsureDefault().ok());
+  const core::Fd sender = BindUdp(&bed.neighbour, 6000);
+  EXPECT_FALSE(Delivers(sender.get(), kHost, 5300, -1));  // nobody there yet
+  for (const char* id : {"aaaaaaaa", "bbbbbbbb"}) {
+    auto server = bed.Start(id, {Udp(5300, 53)});
+    const core::Fd socket = BindUdp(&server->inside, 53);
+    EXPECT_TRUE(Delivers(sender.get(), kHost, 5300, socket.get())) << id;
+    ASSERT_TRUE(bed.impl()->Release(id).ok());
+    server->reservation.sockets.clear();
+    EXPECT_FALSE(Delivers(sender.get(), kHost, 5300, socket.get())) << id;
+  }
+}
+
 TEST(Publish, OneHostAddressOnly) {
   Testbed bed;
   const auto web = bed.Start("aaaaaaaa", {Tcp(8080, 80, kHost)});

@@ -148,6 +148,15 @@ std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t 
   return Text(peer);
 }
 
+bool Delivers(int from, const std::string& ip, uint16_t port, int to) {
+  const sockaddr_in address = Address(ip, port);
+  if (sendto(from, "q", 1, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 1) {
+    ADD_FAILURE() << "sendto: " << strerror(errno);
+  }
+  char byte = 0;
+  return to >= 0 && Readable(to) && recv(to, &byte, 1, 0) == 1;
+}
+
 Testbed::Testbed() {
   options.state_dir = scratch / "networks";
   auto host = kernel::Rtnetlink::Open();

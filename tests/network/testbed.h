@@ -65,6 +65,9 @@ std::string SeenBy(int listener, Place client, const std::string& ip, uint16_t p
 // One datagram each way; the address that the server saw, or what went wrong.
 std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t port);
 
+// Whether a datagram sent from one socket arrives at the other (-1: nobody looks).
+bool Delivers(int from, const std::string& ip, uint16_t port, int to);
+
 struct Container {
   std::string id;
   Namespace inside{};
