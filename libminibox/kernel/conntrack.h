@@ -21,7 +21,7 @@ struct ConntrackMatch {
 };
 
 // In the network namespace of the calling thread; nothing that matches is fine. Walks the whole
-// table. An error on kernels that cannot filter (before Linux 6.9).
+// table. An error on kernels that cannot delete by filter.
 Status ForgetConnections(const ConntrackMatch& match);
 
 }  // namespace minibox::kernel

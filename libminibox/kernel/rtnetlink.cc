@@ -12,6 +12,7 @@
 #include <linux/veth.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -40,9 +41,13 @@ ifinfomsg* PutLinkHeader(nlmsghdr* message, int index, unsigned flags) {
 // No address of its own making. A link of ours has no IPv6, and link-local addresses would
 // each cost duplicate detection and multicast memberships.
 void PutNoIpv6Addresses(nlmsghdr* message) {
+  // A kernel without IPv6, or booted with ipv6.disable=1, refuses any setting of it.
+  if (access("/proc/sys/net/ipv6", F_OK) != 0) return;
+  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
   nlattr* ipv6 = mnl_attr_nest_start(message, AF_INET6);
   mnl_attr_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
   mnl_attr_nest_end(message, ipv6);
+  mnl_attr_nest_end(message, families);
 }
 
 void PutRouteLocalnet(nlmsghdr* message) {
@@ -276,9 +281,7 @@ Status Rtnetlink::CreateBridge(const BridgeSpec& spec) {
   message = batch.Add(RTM_SETLINK, NLM_F_ACK, "configure bridge", spec.name);
   PutLinkHeader(message, 0, 0);
   mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
-  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
   PutNoIpv6Addresses(message);
-  mnl_attr_nest_end(message, families);
   return socket_.Send(batch);
 }
 
@@ -312,9 +315,7 @@ Status Rtnetlink::CreateVeth(const VethSpec& spec) {
   PutLinkHeader(message, 0, IFF_UP);
   mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
   if (spec.master != 0) PutHairpin(message);
-  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
   PutNoIpv6Addresses(message);
-  mnl_attr_nest_end(message, families);
   return socket_.Send(batch);
 }
 
@@ -341,7 +342,7 @@ Status Rtnetlink::SetLink(const LinkChange& change) {
 }
 
 Status Rtnetlink::AwaitRunning(std::string_view name, std::chrono::milliseconds timeout) {
-  // Since Linux 6.8 the question itself makes the link watcher catch up.
+  // Newer kernels' link watcher catches up when the link is asked for; older ones tell later.
   MBX_ASSIGN_OR_RETURN(Link link, GetLink(name));
   if (link.running) return Status();
 
@@ -405,9 +406,7 @@ Status Rtnetlink::SetUpEndpoint(const Address& address, uint32_t gateway) {
   AddSetLoopbackUp(batch);
   nlmsghdr* message = batch.Add(RTM_SETLINK, NLM_F_ACK, "set link up", "in the container");
   PutLinkHeader(message, address.link, IFF_UP);
-  nlattr* families = mnl_attr_nest_start(message, IFLA_AF_SPEC);
   PutNoIpv6Addresses(message);
-  mnl_attr_nest_end(message, families);
   AddAddAddress(batch, address, RTM_NEWADDR, "add address");
 
   message = batch.Add(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, "add route", "default");
