@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client.h"
+
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "wire/text.h"
+
+namespace minibox::cli {
+namespace {
+
+using std::chrono::steady_clock;
+using wire::StrCat;
+
+// One call in progress, as libcurl's callbacks see it.
+struct Transfer {
+  CURL* curl;
+  const Call& call;
+  Reply reply{};
+  steady_clock::time_point deadline = steady_clock::time_point::max();
+  bool head_arrived = false;
+  bool refused_by_sink = false;
+  bool timed_out = false;
+};
+
+long StatusOf(CURL* curl) {
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+size_t OnBody(char* bytes, size_t, size_t count, void* data) {
+  auto* transfer = static_cast<Transfer*>(data);
+  const std::string_view text(bytes, count);
+  if (!transfer->call.sink || StatusOf(transfer->curl) != 200) {
+    transfer->reply.body += text;
+    return count;
+  }
+  transfer->refused_by_sink = !transfer->call.sink(text);
+  return transfer->refused_by_sink ? 0 : count;
+}
+
+size_t OnHeader(char* bytes, size_t, size_t count, void* data) {
+  auto* transfer = static_cast<Transfer*>(data);
+  const bool end_of_head = std::string_view(bytes, count) == "\r\n";
+  if (end_of_head && StatusOf(transfer->curl) >= 200) transfer->head_arrived = true;
+  return count;
+}
+
+size_t OnUpload(char* buffer, size_t, size_t size, void* data) {
+  auto* transfer = static_cast<Transfer*>(data);
+  ssize_t count;
+  do {
+    count = read(*transfer->call.upload_fd, buffer, size);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? CURL_READFUNC_ABORT : static_cast<size_t>(count);
+}
+
+int OnProgress(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  auto* transfer = static_cast<Transfer*>(data);
+  transfer->timed_out = !transfer->head_arrived && steady_clock::now() > transfer->deadline;
+  return transfer->timed_out ? 1 : 0;
+}
+
+std::vector<std::pair<std::string, std::string>> Headers(CURL* curl, unsigned origin) {
+  std::vector<std::pair<std::string, std::string>> headers;
+  curl_header* header = nullptr;
+  while ((header = curl_easy_nextheader(curl, origin, -1, header)) != nullptr) {
+    headers.emplace_back(wire::AsciiLower(header->name), header->value);
+  }
+  return headers;
+}
+
+std::optional<std::string> FindIn(const std::vector<std::pair<std::string, std::string>>& headers,
+                                  std::string_view name) {
+  for (const auto& [key, value] : headers) {
+    if (wire::EqualsIgnoreCase(key, name)) return value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> Reply::Header(std::string_view name) const {
+  return FindIn(headers, name);
+}
+
+std::optional<std::string> Reply::Trailer(std::string_view name) const {
+  return FindIn(trailers, name);
+}
+
+std::string EncodeQuery(const Query& query) {
+  static constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  const auto encode = [](std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+      if (kPlain.find(c) != kPlain.npos) {
+        out += c;
+      } else {
+        char escape[4];
+        snprintf(escape, sizeof escape, "%%%02X", static_cast<unsigned char>(c));
+        out += escape;
+      }
+    }
+    return out;
+  };
+  std::string text;
+  for (const auto& [name, value] : query) {
+    if (!text.empty()) text += "&";
+    text += StrCat(encode(name), "=", encode(value));
+  }
+  return text;
+}
+
+struct Client::Impl {
+  std::string shown;   // as the user gave it
+  std::string base;    // "http://host:port"
+  std::string socket;  // path of a Unix socket, or empty
+  std::string token;
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client::~Client() = default;
+
+StatusOr<Client> Client::ForHost(std::string_view url, std::string_view token) {
+  auto impl = std::make_unique<Impl>();
+  impl->shown = url;
+  impl->token = token;
+  if (url.ends_with('/')) url.remove_suffix(1);
+  constexpr std::string_view kUnix = "unix://";
+  if (url.starts_with(kUnix)) {
+    impl->socket = url.substr(kUnix.size());
+    impl->base = "http://localhost";
+  } else {
+    impl->base = url;
+  }
+  const bool http = url.starts_with("http://") || url.starts_with("https://");
+  if ((!http && !impl->socket.starts_with('/')) || url.find_first_of(" \t\r\n") != url.npos) {
+    return Status(StatusCode::kInvalidArgument,
+                  StrCat("'", url, "' is not http://, https:// or unix:///path"),
+                  {.reason = "invalid_argument", .field = "host"});
+  }
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  return Client(std::move(impl));
+}
+
+StatusOr<Reply> Client::Send(const Call& call) {
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
+                                                                   curl_easy_cleanup);
+  CURL* curl = handle.get();
+  Transfer transfer{.curl = curl, .call = call};
+  if (call.patience) transfer.deadline = steady_clock::now() + *call.patience;
+
+  std::string url = impl_->base + call.path;
+  if (!call.query.empty()) url += "?" + EncodeQuery(call.query);
+  curl_slist* headers = nullptr;
+  const auto add_header = [&](const std::string& line) {
+    headers = curl_slist_append(headers, line.c_str());
+  };
+  if (!impl_->token.empty()) add_header("Authorization: Bearer " + impl_->token);
+  if (call.upload_fd) {
+    add_header("Content-Type: application/x-tar");
+    add_header("Transfer-Encoding: chunked");
+  } else if (call.method == "POST") {
+    add_header("Content-Type: application/json");
+  }
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> owner(headers,
+                                                                          curl_slist_free_all);
+  char why[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  if (!impl_->socket.empty()) {
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, impl_->socket.c_str());
+  }
+  // The daemon is never behind the proxies that the environment names for registries.
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+  if (call.method == "POST") {
+    curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    if (call.upload_fd) {
+      curl_easy_setopt(curl, CURLOPT_READFUNCTION, OnUpload);
+      curl_easy_setopt(curl, CURLOPT_READDATA, &transfer);
+    } else {
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call.body.c_str());
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                       static_cast<curl_off_t>(call.body.size()));
+    }
+  }
+  const CURLcode code = curl_easy_perform(curl);
+  transfer.reply.status = static_cast<int>(StatusOf(curl));
+  transfer.reply.headers = Headers(curl, CURLH_HEADER);
+  transfer.reply.trailers = Headers(curl, CURLH_TRAILER);
+  if (code == CURLE_OK) return std::move(transfer.reply);
+
+  const std::string detail = *why != '\0' ? why : curl_easy_strerror(code);
+  if (transfer.refused_by_sink) return Status(StatusCode::kCancelled, "cannot write the output");
+  if (transfer.timed_out) {
+    return Status(StatusCode::kDeadlineExceeded, StrCat("no answer from ", impl_->shown));
+  }
+  if (transfer.head_arrived) {
+    // An answer that arrived whole before the connection broke, say during an upload, counts.
+    if (transfer.reply.status != 200 && code != CURLE_PARTIAL_FILE) {
+      return std::move(transfer.reply);
+    }
+    return Status(StatusCode::kUnavailable, StrCat("the daemon's answer broke off: ", detail));
+  }
+  return Status(StatusCode::kUnavailable,
+                StrCat("cannot reach the daemon at ", impl_->shown, ": ", detail));
+}
+
+}  // namespace minibox::cli

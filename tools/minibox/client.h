@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Talks to the daemon. libcurl is behind it and nowhere else.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "minibox/status.h"
+
+namespace minibox::cli {
+
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+struct Reply {
+  int status = 0;
+  std::string body{};  // of an error, and of a success without sink
+  std::vector<std::pair<std::string, std::string>> headers{}, trailers{};  // names in lower case
+
+  bool ok() const { return status == 200; }
+  std::optional<std::string> Header(std::string_view name) const;
+  std::optional<std::string> Trailer(std::string_view name) const;
+};
+
+struct Call {
+  std::string method = "GET";
+  std::string path{};
+  Query query{};
+  std::string body{};                            // JSON
+  std::optional<int> upload_fd{};                // sent instead of `body`, to its end
+  std::function<bool(std::string_view)> sink{};  // takes the body of a 200; false ends the call
+  // Until the head of the answer; nullopt: as long as it takes.
+  std::optional<std::chrono::seconds> patience = std::chrono::seconds(60);
+};
+
+class Client {
+ public:
+  // "http://host[:port]", "https://…", "unix:///path"; one '/' at the end is dropped.
+  static StatusOr<Client> ForHost(std::string_view url, std::string_view token);
+  Client(Client&&) noexcept;
+  ~Client();
+
+  // An error if there is no answer or it broke off; whatever its status otherwise.
+  StatusOr<Reply> Send(const Call& call);
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// "a=1&b=x%20y" from pairs.
+std::string EncodeQuery(const Query& query);
+
+}  // namespace minibox::cli

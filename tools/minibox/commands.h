@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands (spec §15.3), by what they are about. Each Add function defines subcommands whose
+// callbacks set what is to be done; nothing runs while the command line is being parsed.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client.h"
+#include "minibox/status.h"
+#include "terminal.h"
+
+namespace CLI {
+class App;
+}
+
+namespace minibox::cli {
+
+inline constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
+// Of commands that exit with the container's status: the engine failed.
+inline constexpr int kEngineFailure = 125;
+
+class Session {
+ public:
+  explicit Session(Terminal terminal) : terminal_(terminal) {}
+
+  Terminal& terminal() { return terminal_; }
+  std::string host{};             // --host
+  std::function<int()> action{};  // what the chosen command does
+
+  // Connects with --host, MINIBOX_API and MINIBOX_API_TOKEN, and sends. An error of the connection
+  // or the daemon has been shown then; warnings are shown in any case.
+  std::optional<Reply> Ask(const Call& call);
+  // The same for a call whose body is JSON or text that is wanted whole.
+  std::optional<std::string> Fetch(const std::string& path, const Query& query = {});
+  // POSTs and prints the daemon's text, one call per name; exit 1 if any failed.
+  int ForEach(const std::vector<std::string>& names, const std::string& path,
+              const std::function<Query(const std::string&)>& query,
+              std::optional<std::chrono::seconds> patience = std::chrono::seconds(60));
+  // Prints on stdout; exit 1 if that is not possible.
+  int Print(std::string_view text);
+  int Usage(std::string_view message);
+  int Fail(const Status& status);
+  // The exit status of the last answer that was an error (X-Minibox-Exit-Code), else 125.
+  int start_failure() const { return start_failure_; }
+
+ private:
+  StatusOr<Client*> Connect();
+
+  Terminal terminal_;
+  std::optional<Client> client_;
+  int start_failure_ = kEngineFailure;
+};
+
+// The flags --format, --json, -q, --filter of lists.
+struct ListFlags {
+  std::string format{};
+  bool json = false, quiet = false;
+  std::vector<std::string> filters{};
+
+  void AddTo(CLI::App& command);
+  bool wants_json() const { return json || format == "json"; }
+  // The filters as a query; an error is wrong usage.
+  StatusOr<Query> FilterQuery() const;
+};
+
+void AddContainerCommands(CLI::App& app, Session& session);
+void AddImageCommands(CLI::App& app, Session& session);
+void AddNetworkCommands(CLI::App& app, Session& session);
+void AddRunCommands(CLI::App& app, Session& session);
+void AddSystemCommands(CLI::App& app, Session& session);
+void AddVolumeCommands(CLI::App& app, Session& session);
+
+}  // namespace minibox::cli

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdlib>
+
+#include "commands.h"
+#include "wire/text.h"
+
+namespace minibox::cli {
+namespace {
+
+constexpr std::string_view kDefaultHost = "http://127.0.0.1:8080";
+
+std::string Environment(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : std::string(wire::TrimSpace(value));
+}
+
+// `text` of `199 minibox "text"`.
+std::string WarningText(std::string_view header) {
+  const size_t open = header.find('"'), close = header.rfind('"');
+  if (open == header.npos || close <= open) return std::string(header);
+  std::string text;
+  for (size_t i = open + 1; i < close; ++i) {
+    if (header[i] == '\\' && i + 1 < close) ++i;
+    text += header[i];
+  }
+  return text;
+}
+
+}  // namespace
+
+StatusOr<Client*> Session::Connect() {
+  if (!client_) {
+    std::string url = host.empty() ? Environment("MINIBOX_API") : host;
+    if (url.empty()) url = kDefaultHost;
+    auto client = Client::ForHost(url, Environment("MINIBOX_API_TOKEN"));
+    if (!client.ok()) return client.status();
+    client_.emplace(std::move(*client));
+  }
+  return &*client_;
+}
+
+std::optional<Reply> Session::Ask(const Call& call) {
+  const auto client = Connect();
+  auto reply = client.ok() ? (*client)->Send(call) : StatusOr<Reply>(client.status());
+  if (!reply.ok()) {
+    terminal_.Error(reply.status().message());
+    return std::nullopt;
+  }
+  for (const auto& [name, value] : reply->headers) {
+    if (name == "warning") terminal_.Warning(WarningText(value));
+  }
+  if (!reply->ok()) {
+    const auto code = wire::ParseInt64(reply->Header("X-Minibox-Exit-Code").value_or(""));
+    start_failure_ = code ? static_cast<int>(*code) : kEngineFailure;
+    terminal_.Error(reply->body.empty() ? wire::StrCat("HTTP status ", reply->status)
+                                        : reply->body);
+    return std::nullopt;
+  }
+  return std::move(*reply);
+}
+
+std::optional<std::string> Session::Fetch(const std::string& path, const Query& query) {
+  auto reply = Ask({.path = path, .query = query});
+  if (!reply) return std::nullopt;
+  return std::move(reply->body);
+}
+
+int Session::ForEach(const std::vector<std::string>& names, const std::string& path,
+                     const std::function<Query(const std::string&)>& query,
+                     std::optional<std::chrono::seconds> patience) {
+  int status = kSuccess;
+  for (const std::string& name : names) {
+    const auto reply =
+        Ask({.method = "POST", .path = path, .query = query(name), .patience = patience});
+    if (!reply || Print(reply->body) != kSuccess) status = kFailure;
+  }
+  return status;
+}
+
+int Session::Print(std::string_view text) {
+  if (Terminal::Print(text)) return kSuccess;
+  terminal_.Error("cannot write the output");
+  return kFailure;
+}
+
+int Session::Usage(std::string_view message) {
+  terminal_.Error(message);
+  return kUsage;
+}
+
+int Session::Fail(const Status& status) {
+  terminal_.Error(status.message());
+  return kFailure;
+}
+
+void ListFlags::AddTo(CLI::App& command) {
+  command.add_option("--format", format, "table (default) or json")
+      ->check([](const std::string& value) {
+        return value == "json" || value == "table" ? "" : "must be table or json";
+      });
+  command.add_flag("--json", json, "the same as --format json");
+  command.add_flag("-q,--quiet", quiet, "ids only");
+  command.add_option("--filter", filters, "key=value, may be repeated")->allow_extra_args(false);
+}
+
+StatusOr<Query> ListFlags::FilterQuery() const {
+  Query query;
+  for (const std::string& filter : filters) {
+    const size_t equals = filter.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Status(
+          StatusCode::kInvalidArgument,
+          wire::StrCat("--filter: '", wire::EscapeControl(filter), "' is not <key>=<value>"));
+    }
+    query.emplace_back(filter.substr(0, equals), filter.substr(equals + 1));
+  }
+  return query;
+}
+
+}  // namespace minibox::cli
