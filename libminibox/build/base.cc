@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "build/base.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "archive/compression.h"
+#include "archive/tar_reader.h"
+#include "build/cache_key.h"
+#include "build/paths.h"
+#include "core/clock.h"
+#include "core/errors.h"
+#include "core/status_macros.h"
+#include "core/strings.h"
+#include "oci/media_types.h"
+
+namespace minibox::build {
+namespace {
+
+constexpr size_t kBufferBytes = 256u << 10;
+constexpr char kManifestResult[] = "manifest";
+
+bool MatchesPlatform(const BaseName& name, const Platform& platform) {
+  if (name.platform.empty()) return true;
+  std::string text = platform.os + "/" + platform.architecture;
+  if (name.platform == text) return true;
+  return name.platform == text + "/" + platform.variant;
+}
+
+class BaseResolver {
+ public:
+  BaseResolver(const BaseName& name, const StoreParts& store, const SourceTree& context,
+               store::Lease& lease, FileDigests& digests,
+               const std::function<void(std::string)>& log, std::stop_token stop)
+      : name_(name),
+        store_(store),
+        context_(context),
+        lease_(lease),
+        digests_(digests),
+        log_(log),
+        stop_(std::move(stop)) {}
+
+  StatusOr<Base> Resolve() {
+    if (name_.scratch()) {
+      Base base;
+      base.config.platform = oci::HostPlatform();
+      return base;
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    MBX_ASSIGN_OR_RETURN(Base base, ResolveStored());
+    const auto took = std::chrono::steady_clock::now() - begin;
+    Log(core::StrCat("ready (", core::FormatDuration(took / std::chrono::nanoseconds(1)), ")"));
+    return base;
+  }
+
+ private:
+  void Log(std::string_view text) const {
+    log_(core::StrCat("[base] ", core::EscapeControl(name_.text), ": ", text));
+  }
+
+  StatusOr<Base> ResolveStored() {
+    const auto reference = ImageRef::Parse(name_.text);
+    if (reference.ok()) {
+      auto image = store_.resolve(reference->ToString());
+      if (image.ok()) {
+        if (!MatchesPlatform(name_, image->config.platform)) {
+          return core::FailedPrecondition(
+              "", core::StrCat("the local image is for ", image->config.platform.os, "/",
+                               image->config.platform.architecture, ", not for ", name_.platform));
+        }
+        Log("using local image");
+        return FromImage(*image);
+      }
+      if (image.status().code() != StatusCode::kNotFound) return image.status();
+    }
+    if (IsArchivePath(name_.text)) {
+      const auto matches = context_.Match(CleanPath(name_.text));
+      if (matches.ok() && !matches->front().directory) return FromArchive(matches->front().path);
+      if (!matches.ok() && matches.status().code() != StatusCode::kNotFound) {
+        return matches.status();
+      }
+      return core::NotFound("image_not_found",
+                            "neither a local image nor an archive in the context");
+    }
+    return core::NotFound("image_not_found",
+                          "no local image of that name, and this version does not pull bases");
+  }
+
+  StatusOr<Base> FromImage(const StoredImage& image) {
+    const Digest& digest = image.info.manifest;
+    MBX_RETURN_IF_ERROR(lease_.AddBlob(digest));
+    MBX_RETURN_IF_ERROR(lease_.AddBlob(image.manifest.config.digest));
+    for (const auto& layer : image.manifest.layers) {
+      MBX_RETURN_IF_ERROR(lease_.AddBlob(layer.digest));
+    }
+    for (const auto& diff_id : image.config.diff_ids) {
+      MBX_RETURN_IF_ERROR(lease_.AddLayer(diff_id));
+    }
+    Base base;
+    base.key = digest.ToString();
+    MBX_ASSIGN_OR_RETURN(base.manifest, DescribeManifest(digest, image));
+    base.layers = image.manifest.layers;
+    for (auto& layer : base.layers) {
+      layer.media_type = std::string(oci::ToOciLayerType(layer.media_type));
+    }
+    base.config = image.config;
+    MBX_ASSIGN_OR_RETURN(base.directories, store_.ensure_layers(image, stop_));
+    return base;
+  }
+
+  // As it stands in the index, which knows the media type.
+  StatusOr<oci::Descriptor> DescribeManifest(const Digest& digest, const StoredImage& image) {
+    MBX_ASSIGN_OR_RETURN(const auto entries, store_.references.List());
+    for (auto entry : entries) {
+      if (entry.digest != digest) continue;
+      entry.annotations.clear();
+      return entry;
+    }
+    MBX_ASSIGN_OR_RETURN(const uint64_t size, store_.blobs.Size(digest));
+    return oci::Descriptor{.media_type = std::string(oci::kOciManifest),
+                           .digest = digest,
+                           .size = size,
+                           .platform = image.config.platform};
+  }
+
+  // ----- archives -----
+
+  // Keyed by content: a snapshot without a tree says which image it became.
+  StatusOr<Base> FromArchive(const std::string& path) {
+    MBX_ASSIGN_OR_RETURN(const core::Fd file,
+                         context_.root().OpenNoFollow(path, O_RDONLY | O_NONBLOCK));
+    struct ::stat st {};
+    if (fstat(file.get(), &st) != 0) return core::SysError("fstat", path);
+    if (!S_ISREG(st.st_mode)) return core::InvalidArgument("base", "is no regular file");
+    MBX_ASSIGN_OR_RETURN(const std::string content, HashFile(file.get(), st));
+    const std::string key = KeyHash("archive base").Add(std::string_view(content)).Finish();
+    MBX_RETURN_IF_ERROR(lease_.AddSnapshot(key));
+    MBX_ASSIGN_OR_RETURN(const core::FileLock lock,
+                         store_.root->LockKey(core::StrCat("build/", key), stop_));
+    if (auto known = FindArchive(key); known.ok()) {
+      Log("using cached archive extract");
+      return FromImage(*known);
+    }
+    Log("extracting local archive...");
+    MBX_ASSIGN_OR_RETURN(const Digest manifest, Ingest(file.get(), content));
+    MBX_RETURN_IF_ERROR(RecordArchive(key, manifest));
+    MBX_ASSIGN_OR_RETURN(const StoredImage image, store_.resolve_manifest(manifest));
+    return FromImage(image);
+  }
+
+  StatusOr<StoredImage> FindArchive(const std::string& key) {
+    MBX_ASSIGN_OR_RETURN(const auto record, store_.snapshots.Find(key));
+    if (!record) return core::NotFound("", "no such archive");
+    const auto result = record->results.find(kManifestResult);
+    if (result == record->results.end()) return core::NotFound("", "no such archive");
+    MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(result->second));
+    MBX_ASSIGN_OR_RETURN(StoredImage image, store_.resolve_manifest(manifest));
+    for (const auto& layer : image.manifest.layers) {
+      if (!store_.blobs.Exists(layer.digest)) return core::NotFound("", "a layer is gone");
+    }
+    return image;
+  }
+
+  Status RecordArchive(const std::string& key, const Digest& manifest) {
+    MBX_RETURN_IF_ERROR(store_.snapshots.Remove(key));
+    MBX_ASSIGN_OR_RETURN(const store::OperationDir operation, store_.root->NewOperation("build"));
+    MBX_RETURN_IF_ERROR(operation.dir().MakeDir("tree", 0755));
+    store::SnapshotRecord record{.instruction = core::StrCat("BASE ", name_.text), .empty = true};
+    record.created = std::chrono::duration_cast<std::chrono::seconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
+    record.results[kManifestResult] = manifest.ToString();
+    return store_.snapshots.Publish(key, operation, "tree", record);
+  }
+
+  StatusOr<std::string> HashFile(int fd, const struct ::stat& st) {
+    if (auto known = digests_.Find(st)) return *known;
+    core::Sha256 hash;
+    MBX_RETURN_IF_ERROR(ReadAll(fd, [&](std::string_view bytes) {
+      hash.Update(bytes);
+      return Status();
+    }));
+    std::string digest = hash.FinishHex();
+    digests_.Remember(st, digest);
+    return digest;
+  }
+
+  template <typename Sink>
+  Status ReadAll(int fd, const Sink& sink) {
+    if (lseek(fd, 0, SEEK_SET) != 0) return core::SysError("lseek", name_.text);
+    std::vector<char> buffer(kBufferBytes);
+    while (true) {
+      if (stop_.stop_requested()) return core::Cancelled("reading the base");
+      const ssize_t count = read(fd, buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return core::SysError("read", name_.text);
+      if (count == 0) return {};
+      MBX_RETURN_IF_ERROR(sink(std::string_view(buffer.data(), static_cast<size_t>(count))));
+    }
+  }
+
+  struct Survey {
+    Digest diff_id;
+    bool is_image;
+    archive::Compression compression;
+  };
+
+  // Reads the whole archive once: what it is, and what its tar hashes to.
+  StatusOr<Survey> SurveyArchive(int fd) {
+    char head[16];
+    const ssize_t count = pread(fd, head, sizeof head, 0);
+    if (count < 0) return core::SysError("pread", name_.text);
+    if (lseek(fd, 0, SEEK_SET) != 0) return core::SysError("lseek", name_.text);
+    const auto compression =
+        archive::DetectCompression(std::string_view(head, static_cast<size_t>(count)));
+    archive::TarReader reader(archive::Decompress(archive::ReadFromFd(fd)));
+    std::set<std::string> documents;
+    archive::TarEntry entry;
+    while (true) {
+      if (stop_.stop_requested()) return core::Cancelled("reading the base");
+      MBX_ASSIGN_OR_RETURN(const bool more, reader.Next(entry));
+      if (!more) break;
+      const std::string path = CleanPath(entry.path);
+      const bool document = path == "index.json" || path == "oci-layout" ||
+                            path == "manifest.json" || path == "meta.json";
+      if (document && entry.type == archive::TarType::kFile) documents.insert(path);
+    }
+    MBX_ASSIGN_OR_RETURN(Digest diff_id, reader.Finish());
+    const bool is_image = documents.contains("manifest.json") || documents.contains("meta.json") ||
+                          (documents.contains("index.json") && documents.contains("oci-layout"));
+    return Survey{std::move(diff_id), is_image, compression};
+  }
+
+  StatusOr<Digest> Ingest(int fd, const std::string& content) {
+    MBX_ASSIGN_OR_RETURN(const Survey survey, SurveyArchive(fd));
+    if (survey.is_image) return IngestImage(fd);
+    return IngestRootFileSystem(fd, content, survey);
+  }
+
+  StatusOr<Digest> IngestImage(int fd) {
+    if (lseek(fd, 0, SEEK_SET) != 0) return core::SysError("lseek", name_.text);
+    Store store = store_.store;
+    MBX_ASSIGN_OR_RETURN(const auto images, store.Load(fd, {}, stop_));
+    for (const auto& image : images) {
+      if (image.manifest == images.front().manifest) continue;
+      return core::InvalidArgument("base", "the archive holds several images");
+    }
+    return images.front().manifest;
+  }
+
+  // The file itself becomes the only layer.
+  StatusOr<Digest> IngestRootFileSystem(int fd, const std::string& content, const Survey& survey) {
+    MBX_ASSIGN_OR_RETURN(const Digest blob, Digest::Parse("sha256:" + content));
+    MBX_RETURN_IF_ERROR(lease_.AddBlob(blob));
+    MBX_RETURN_IF_ERROR(lease_.AddLayer(survey.diff_id));
+    MBX_ASSIGN_OR_RETURN(store::BlobWriter writer, store_.blobs.NewBlob());
+    MBX_RETURN_IF_ERROR(
+        ReadAll(fd, [&writer](std::string_view bytes) { return writer.Write(bytes); }));
+    const uint64_t size = writer.size();
+    MBX_RETURN_IF_ERROR(writer.Commit(blob).status());
+    MBX_RETURN_IF_ERROR(store_.layers.EnsureUnpacked(blob, survey.diff_id, stop_).status());
+
+    oci::ImageConfig config;
+    config.created = core::FormatTime(TimePoint());
+    config.platform = oci::HostPlatform();
+    config.diff_ids = {survey.diff_id};
+    config.history = {{.created = config.created, .created_by = "root file system archive"}};
+    const std::string config_json = oci::SerializeImageConfig(config);
+    MBX_ASSIGN_OR_RETURN(const Digest config_digest, store_.blobs.Put(config_json));
+    const auto media_type = survey.compression == archive::Compression::kGzip   ? oci::kOciLayerGzip
+                            : survey.compression == archive::Compression::kZstd ? oci::kOciLayerZstd
+                                                                                : oci::kOciLayerTar;
+    const oci::Manifest manifest{
+        .config = {.media_type = std::string(oci::kOciConfig),
+                   .digest = config_digest,
+                   .size = config_json.size()},
+        .layers = {{.media_type = std::string(media_type), .digest = blob, .size = size}}};
+    return store_.blobs.Put(oci::SerializeManifest(manifest));
+  }
+
+  const BaseName& name_;
+  const StoreParts& store_;
+  const SourceTree& context_;
+  store::Lease& lease_;
+  FileDigests& digests_;
+  const std::function<void(std::string)>& log_;
+  std::stop_token stop_;
+};
+
+}  // namespace
+
+std::optional<oci::ImageConfig> PeekBaseConfig(const BaseName& name, const StoreParts& store) {
+  if (name.text.empty()) return std::nullopt;
+  if (name.scratch()) {
+    oci::ImageConfig config;
+    config.platform = oci::HostPlatform();
+    return config;
+  }
+  const auto reference = ImageRef::Parse(name.text);
+  if (!reference.ok()) return std::nullopt;
+  auto image = store.resolve(reference->ToString());
+  if (!image.ok()) return std::nullopt;
+  return std::move(image->config);
+}
+
+StatusOr<Base> ResolveBase(const BaseName& name, const StoreParts& store, const SourceTree& context,
+                           store::Lease& lease, FileDigests& digests,
+                           const std::function<void(std::string)>& log, std::stop_token stop) {
+  auto base = BaseResolver(name, store, context, lease, digests, log, std::move(stop)).Resolve();
+  if (!base.ok()) {
+    return base.status().WithContext(core::StrCat("base '", core::EscapeControl(name.text), "'"));
+  }
+  return base;
+}
+
+}  // namespace minibox::build
