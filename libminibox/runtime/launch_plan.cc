@@ -5,6 +5,7 @@
 
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "kernel/capabilities.h"
 #include "network/network_impl.h"
 #include "runtime/container_dir.h"
 #include "runtime/security_defaults.h"
@@ -15,18 +16,6 @@ namespace minibox::runtime {
 namespace {
 
 constexpr int64_t kDefaultPids = 4096;
-
-kernel::CgroupLimits PlanLimits(const Resources& resources) {
-  kernel::CgroupLimits limits;
-  limits.memory_bytes = resources.memory_bytes;
-  limits.memory_swap_bytes = resources.memory_swap_bytes;
-  limits.cpu_quota_us = resources.cpu_quota_us;
-  limits.cpuset = resources.cpuset;
-  limits.io_weight = resources.io_weight;
-  limits.pids = resources.pids.value_or(kDefaultPids);
-  limits.pids_is_default = !resources.pids;
-  return limits;
-}
 
 // `over` replaces entries of the same key, or adds one.
 template <typename List, typename Entry, typename SameKey>
@@ -57,6 +46,18 @@ void SetDefaultSysctls(init::LaunchSpec& spec) {
 
 }  // namespace
 
+kernel::CgroupLimits PlanLimits(const Resources& resources) {
+  kernel::CgroupLimits limits;
+  limits.memory_bytes = resources.memory_bytes;
+  limits.memory_swap_bytes = resources.memory_swap_bytes;
+  limits.cpu_quota_us = resources.cpu_quota_us;
+  limits.cpuset = resources.cpuset;
+  limits.io_weight = resources.io_weight;
+  limits.pids = resources.pids.value_or(kDefaultPids);
+  limits.pids_is_default = !resources.pids;
+  return limits;
+}
+
 StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId& id,
                                 const std::vector<std::string>& layers, const HostFacts& host) {
   const ContainerSpec& from = config.spec;
@@ -74,7 +75,7 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
   spec.work = directory + "/work";
   spec.read_only_root = from.security.read_only_rootfs;
 
-  MBX_ASSIGN_OR_RETURN(MountPlan mounts, PlanMounts(from));
+  MBX_ASSIGN_OR_RETURN(MountPlan mounts, PlanMounts(from, host.devices));
   spec.mounts = std::move(mounts.ops);
   plan.binds = std::move(mounts.sources);
   if (!from.security.privileged) {
@@ -115,12 +116,23 @@ void SetIdRange(const IdRange& range, LaunchPlan& plan) {
   SetDefaultSysctls(plan.spec);
 }
 
-void SetHostIds(LaunchPlan& plan) {
+std::vector<std::string> SetHostIds(const Security& security, LaunchPlan& plan) {
   plan.spec.user_namespace = false;
   plan.spec.id_base = 0;
   plan.spec.id_count = 0;
   for (init::MountOp& mount : plan.spec.mounts) mount.id_mapped = false;
   SetDefaultSysctls(plan.spec);
+  // In a user namespace a device node of one's own is of no use. Here only a filter on devices
+  // could tell those of the host, and without one a node is the host's disk.
+  const uint64_t mknod = uint64_t{1} << *kernel::ParseCapability("MKNOD");
+  const bool wanted =
+      std::any_of(security.cap_add.begin(), security.cap_add.end(), [](const std::string& name) {
+        return core::EqualsIgnoreCase(name, "ALL") ||
+               kernel::ParseCapability(name) == kernel::ParseCapability("MKNOD");
+      });
+  if (security.privileged || wanted || (plan.spec.capabilities & mknod) == 0) return {};
+  plan.spec.capabilities &= ~mknod;
+  return {"CAP_MKNOD is withheld: with the host's ids it would give access to every device"};
 }
 
 }  // namespace minibox::runtime

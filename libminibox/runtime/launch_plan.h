@@ -21,12 +21,16 @@ struct LaunchPlan {
   kernel::CgroupLimits limits{};
 };
 
+// Of a container or a build step: defaults filled in (spec §12.11).
+kernel::CgroupLimits PlanLimits(const Resources& resources);
+
 // `layers` are relative to the data root, bottom first. The ids are set afterwards.
 StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId& id,
                                 const std::vector<std::string>& layers, const HostFacts& host);
 
 // A range of its own, or the host's ids: what depends on that choice.
 void SetIdRange(const IdRange& range, LaunchPlan& plan);
-void SetHostIds(LaunchPlan& plan);
+// Returns warnings about what host ids do not go together with.
+std::vector<std::string> SetHostIds(const Security& security, LaunchPlan& plan);
 
 }  // namespace minibox::runtime
