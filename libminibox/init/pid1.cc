@@ -226,12 +226,15 @@ bool Pid1::BuildRoot() {
 
 // In the container's /proc if it has one: the engine's own may be read-only.
 bool Pid1::WriteSysctls() {
-  const bool inside = HasMount(Kind::kProc);
+  if (plan_.sysctls.size == 0) return true;
+  const Held dir(HasMount(Kind::kProc) ? OpenInRoot(root_.get(), "/proc/sys", O_PATH | O_DIRECTORY)
+                                       : open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.valid()) return Fail(failure_, "open", "/proc/sys");
+  open_how how{};
+  how.flags = O_WRONLY;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
   for (const PlannedSysctl& sysctl : plan_.sysctls) {
-    Text<256> path;
-    path << "/proc/sys/" << sysctl.key;
-    const Held file(inside ? OpenInRoot(root_.get(), path.c_str(), O_WRONLY)
-                           : open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    const Held file(sys::OpenAt2(dir.get(), sysctl.key, how));
     const size_t size = strlen(sysctl.value);
     if (file.valid() && write(file.get(), sysctl.value, size) == static_cast<ssize_t>(size)) {
       continue;

@@ -119,6 +119,7 @@ Status LaunchAttempt::SendSpec(const init::LaunchSpec& spec, const LaunchFds& fd
   message.counts.data_root = message.Add(fds.data_root);
   message.counts.container_dir = message.Add(fds.container_dir);
   message.counts.run_dir = message.Add(fds.run_dir);
+  only_connection_ = fds.run_dir < 0;
   if (capture) {
     MBX_ASSIGN_OR_RETURN(SocketPair output, MakeSocketPair());
     output_ = std::move(output.ours);
@@ -256,7 +257,7 @@ StatusOr<Launched> LaunchAttempt::Release(SetUp set_up) {
   return Launched{.pid = set_up.pid,
                   .monitor = monitor_,
                   .connection = MonitorConnection(std::make_unique<MonitorConnection::Impl>(
-                      std::move(control_), std::move(pidfd_), reaper_)),
+                      std::move(control_), std::move(pidfd_), only_connection_, reaper_)),
                   .output = std::move(output_),
                   .warnings = std::move(set_up.warnings),
                   .steps = std::move(steps_)};

@@ -50,6 +50,7 @@ class LaunchAttempt {
   const std::shared_ptr<MonitorReaper> reaper_;
   core::Fd control_, pidfd_, output_;
   MonitorIdentity monitor_;
+  bool only_connection_ = false;
   std::vector<LaunchStep> steps_;
   init::Packet packet_;
 };

@@ -35,8 +35,8 @@ namespace minibox::runtime {
 struct LaunchFds {
   int data_root = -1;      // for the directories named in the spec
   int container_dir = -1;  // log, exit.json; -1: neither is written
-  int run_dir = -1;        // directory for monitor.sock; -1: no socket, the monitor ends when
-                           // the last descriptor of MonitorConnection closes, killing the workload
+  int run_dir = -1;        // directory for monitor.sock; -1: no socket, the destructor of the
+                           // MonitorConnection kills the workload and waits for its end
   std::vector<int> binds{};
   std::vector<int> held{};  // kept open by the monitor as long as it lives (reserved ports)
 };

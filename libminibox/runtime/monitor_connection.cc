@@ -17,8 +17,9 @@
 namespace minibox::runtime {
 namespace {
 
-// From its last message to its end a monitor needs well under a millisecond.
-constexpr int kReapTimeoutMs = 20;
+// From its last message to its end a monitor needs well under a millisecond; to kill its
+// container first, some more.
+constexpr int kReapTimeoutMs = 20, kKillTimeoutMs = 10'000;
 
 ExitStatus ToExitStatus(const init::ExitedMessage& message) {
   return {.code = message.code,
@@ -38,9 +39,10 @@ MonitorConnection::Impl::~Impl() {
     const absl::MutexLock lock(&mutex);
     ended = exit.has_value() || gone;
   }
-  // Without a RunDir the end of this connection is the end of the monitor.
+  // The end of the only connection is the end of the workload and the monitor.
   (void)shutdown(socket.get(), SHUT_RDWR);
-  if (!ReapMonitor(pidfd.get(), ended ? kReapTimeoutMs : 0)) reaper->Add(std::move(pidfd));
+  const int timeout = only ? kKillTimeoutMs : ended ? kReapTimeoutMs : 0;
+  if (!ReapMonitor(pidfd.get(), timeout)) reaper->Add(std::move(pidfd));
 }
 
 void MonitorConnection::Impl::Receive() {

@@ -16,9 +16,12 @@ namespace minibox::runtime {
 struct MonitorConnection::Impl {
   explicit Impl(core::Fd connected) : socket(std::move(connected)) {}
   // For the launching process: the monitor's pidfd, and who reaps it if it lives longer.
-  Impl(core::Fd connected, core::Fd monitor_pidfd, std::shared_ptr<MonitorReaper> monitor_reaper)
+  // `only`: there is no other way to reach it.
+  Impl(core::Fd connected, core::Fd monitor_pidfd, bool only_connection,
+       std::shared_ptr<MonitorReaper> monitor_reaper)
       : socket(std::move(connected)),
         pidfd(std::move(monitor_pidfd)),
+        only(only_connection),
         reaper(std::move(monitor_reaper)) {}
   ~Impl();
 
@@ -27,6 +30,7 @@ struct MonitorConnection::Impl {
 
   const core::Fd socket;
   core::Fd pidfd;
+  const bool only = false;
   const std::shared_ptr<MonitorReaper> reaper;
 
   absl::Mutex mutex;
