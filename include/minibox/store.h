@@ -95,6 +95,7 @@ class MINIBOX_EXPORT Store {
   friend class Registry;
   friend class Runtime;
   friend class ImageBuilder;
+  friend class StoreTestPeer;
   struct Impl;
   explicit Store(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;

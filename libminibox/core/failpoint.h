@@ -16,6 +16,8 @@ extern std::atomic<bool> failpoints_active;
 Status CheckFailpoint(std::string_view name);
 // Test only: counts every failpoint passed and makes the n-th (from 1) fail; 0 = none fails.
 void SetFailNth(int n);
+// Test only: the n-th kills the process, as a power cut would.
+void SetKillNth(int n);
 void ClearFailpoints();
 // How many were passed since the last Set.
 int FailpointsPassed();

@@ -23,6 +23,8 @@ namespace minibox::core {
 namespace {
 
 constexpr size_t kChunk = 64 * 1024;
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr int kTemporaryDigits = 8;
 
 // `path` as a C string; system calls would cut it at a NUL.
 StatusOr<std::string> Terminated(std::string_view path) {
@@ -97,7 +99,8 @@ Status ReplaceFileAt(int dir, std::string_view name, std::string_view bytes, mod
   }
   MBX_ASSIGN_OR_RETURN(const std::string target, Terminated(name));
   MBX_FAILPOINT("file.replace.create");
-  const std::string temporary = StrCat(".", name, ".", RandomHex(8), ".tmp");
+  const std::string temporary =
+      StrCat(".", name, ".", RandomHex(kTemporaryDigits), kTemporarySuffix);
   MBX_ASSIGN_OR_RETURN(Fd fd, Open(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   absl::Cleanup remove = [&] { (void)unlinkat(dir, temporary.c_str(), 0); };
   // open() applies the umask, which is the host program's.
@@ -115,6 +118,15 @@ Status ReplaceFileAt(int dir, std::string_view name, std::string_view bytes, mod
   }
   std::move(remove).Cancel();
   return SyncDir(dir);
+}
+
+std::string_view NameReplacedBy(std::string_view file) {
+  constexpr size_t kTail = 1 + kTemporaryDigits + kTemporarySuffix.size();
+  if (file.size() < 1 + 1 + kTail || file.front() != '.' || !file.ends_with(kTemporarySuffix) ||
+      file[file.size() - kTail] != '.') {
+    return {};
+  }
+  return file.substr(1, file.size() - 1 - kTail);
 }
 
 Status WriteKernelFileAt(int dir, std::string_view path, std::string_view value) {

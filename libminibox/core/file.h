@@ -20,6 +20,9 @@ StatusOr<std::string> ReadFileAt(int dir, std::string_view name, size_t limit);
 // Temporary file in `dir`, fsync, rename over `name`, fsync of the directory. `name` is
 // a single component. On any error the old content stays.
 Status ReplaceFileAt(int dir, std::string_view name, std::string_view bytes, mode_t mode = 0600);
+// The name that a temporary file of ReplaceFileAt was for, which a process left that died; empty
+// if `file` is no such name.
+std::string_view NameReplacedBy(std::string_view file);
 // Writes an existing kernel file (cgroupfs, /proc/sys) in one write(2).
 Status WriteKernelFileAt(int dir, std::string_view path, std::string_view value);
 Status SyncDir(int dir);

@@ -32,27 +32,24 @@ namespace {
 constexpr std::string_view kLockSuffix = ".lock";
 constexpr std::string_view kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr size_t kMaxLayoutFile = 4096;
-// Nobody takes this long between writing a temporary file and renaming it.
+// Nobody takes this long between creating a temporary file and renaming it.
 constexpr std::time_t kStaleAfterSeconds = 600;
 
 // Parents first.
 constexpr std::array kDirectories = {kBlobs,   kBlobs256,   kExtracted,  kLazy,     kLayers, kCache,
                                      kVolumes, kVolumeMeta, kContainers, kNetworks, kLeases, kTmp};
-// Records replaced by temporary file and rename live directly in these.
-constexpr std::array kRecordDirectories = {std::string_view("."), kVolumeMeta, kLayers, kLeases};
+// Records and what locks one of them; those of leases have locks of their own.
+constexpr std::pair<std::string_view, std::string_view> kRecordLocks[] = {
+    {kVolumeMeta, kVolumeLock}, {kLayers, kSnapshotLock}};
 // What else may be there: files of spec §6, and what older versions left (§6.3).
 constexpr std::array<std::string_view, 10> kOtherNames = {
     kOciLayout, kIndexFile, "state.json",  "events.jsonl", "daemon.lock",
     kStoreLock, "run",      "base_layers", "images",       "lost+found"};
 
-bool IsTemporaryName(std::string_view name) {
-  return name.size() > 5 && name.front() == '.' && name.ends_with(".tmp");
-}
-
 bool IsOurs(std::string_view name) {
   return std::find(kDirectories.begin(), kDirectories.end(), name) != kDirectories.end() ||
          std::find(kOtherNames.begin(), kOtherNames.end(), name) != kOtherNames.end() ||
-         IsTemporaryName(name);
+         !core::NameReplacedBy(name).empty();
 }
 
 // A wrong value of the setting must not turn somebody's directory into ours: it would become
@@ -92,6 +89,7 @@ Status MakeTree(const core::RootDir& dir) {
   if ((st.st_mode & 07777) != 0700 && fchmod(dir.fd(), 0700) != 0) {
     return core::SysError("fchmod", "data root");
   }
+  MBX_ASSIGN_OR_RETURN(const core::FileLock lock, core::FileLock::Acquire(dir.fd(), kStoreLock));
   MBX_FAILPOINT("data_root.layout");
   if (!dir.Exists(kOciLayout)) {
     MBX_RETURN_IF_ERROR(core::ReplaceFileAt(dir.fd(), kOciLayout, kLayoutText, 0644));
@@ -105,8 +103,6 @@ Status MakeTree(const core::RootDir& dir) {
   }
   if (changed) MBX_RETURN_IF_ERROR(core::SyncDir(dir.fd()));
   if (dir.Exists(kIndexFile)) return Status();
-  MBX_ASSIGN_OR_RETURN(const core::FileLock lock, core::FileLock::Acquire(dir.fd(), kStoreLock));
-  if (dir.Exists(kIndexFile)) return Status();
   return core::ReplaceFileAt(dir.fd(), kIndexFile, oci::SerializeIndex({}), 0644);
 }
 
@@ -119,26 +115,19 @@ StatusOr<std::string> PathOf(int fd) {
   return std::string(target, static_cast<size_t>(size));
 }
 
-// Temporary files beside records whose writer died between creating and renaming them.
-Status SweepRecords(const core::RootDir& dir) {
-  const std::time_t now = std::time(nullptr);
-  Status first;
-  for (const std::string_view name : kRecordDirectories) {
-    auto records = dir.OpenDir(name);
-    auto names = records.ok() ? records->List("") : records.status();
-    if (!names.ok()) {
-      if (first.ok()) first = names.status();
-      continue;
-    }
-    for (const std::string& file : *names) {
-      if (!IsTemporaryName(file)) continue;
-      const auto st = records->LStat(file);
-      if (!st.ok() || !S_ISREG(st->st_mode) || now - st->st_mtime < kStaleAfterSeconds) continue;
-      const Status removed = records->Unlink(file);
-      if (!removed.ok() && removed.sys_errno() != ENOENT && first.ok()) first = removed;
-    }
-  }
-  return first;
+// Any text as a file name; the file is swept when nobody holds it.
+std::string KeyLockName(std::string_view key) {
+  return core::StrCat("key-", core::Sha256::Hex(key), kLockSuffix);
+}
+
+// A temporary file in the root itself. Those of the store's own records are written under its
+// lock, which the caller holds; whose the others are cannot be known.
+bool IsLeftover(const core::RootDir& dir, const std::string& file, std::time_t now) {
+  const std::string_view record = core::NameReplacedBy(file);
+  if (record.empty()) return false;
+  if (record == kIndexFile || record == kOciLayout) return true;
+  const auto st = dir.LStat(file);
+  return st.ok() && S_ISREG(st->st_mode) && now - st->st_mtime > kStaleAfterSeconds;
 }
 
 }  // namespace
@@ -195,7 +184,41 @@ StatusOr<OperationDir> DataRoot::NewOperation(std::string_view kind) {
 }
 
 Status DataRoot::SweepTemporary() {
-  Status first = SweepRecords(dir_);
+  const Status records = SweepRecords();
+  const Status operations = SweepOperations();
+  return records.ok() ? operations : records;
+}
+
+Status DataRoot::SweepRecords() const {
+  Status first;
+  const auto note = [&](const Status& status) {
+    if (!status.ok() && status.sys_errno() != ENOENT && first.ok()) first = status;
+  };
+  {
+    MBX_ASSIGN_OR_RETURN(const core::FileLock lock, LockStore());
+    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> files, dir_.List(""));
+    const std::time_t now = std::time(nullptr);
+    for (const std::string& file : files) {
+      if (IsLeftover(dir_, file, now)) note(dir_.Unlink(file));
+    }
+  }
+  for (const auto& [directory, lock_key] : kRecordLocks) {
+    MBX_ASSIGN_OR_RETURN(const core::RootDir records, dir_.OpenDir(directory));
+    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> files, records.List(""));
+    for (const std::string& file : files) {
+      std::string_view name = core::NameReplacedBy(file);
+      if (!name.ends_with(kRecordSuffix)) continue;
+      name.remove_suffix(kRecordSuffix.size());
+      // Its writer holds this lock.
+      const auto lock = TryLockKey(core::StrCat(lock_key, name));
+      note(lock.ok() && lock->has_value() ? records.Unlink(file) : lock.status());
+    }
+  }
+  return first;
+}
+
+Status DataRoot::SweepOperations() const {
+  Status first;
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, tmp_.List(""));
   std::set<std::string> operations;
   for (std::string_view name : names) {
@@ -221,9 +244,11 @@ StatusOr<core::FileLock> DataRoot::LockStore() const {
 }
 
 StatusOr<core::FileLock> DataRoot::LockKey(std::string_view key, std::stop_token stop) const {
-  // The file is swept when nobody holds it.
-  const std::string name = core::StrCat("key-", core::Sha256::Hex(key), kLockSuffix);
-  return core::FileLock::Acquire(tmp_.fd(), name, std::move(stop));
+  return core::FileLock::Acquire(tmp_.fd(), KeyLockName(key), std::move(stop));
+}
+
+StatusOr<std::optional<core::FileLock>> DataRoot::TryLockKey(std::string_view key) const {
+  return core::FileLock::TryAcquire(tmp_.fd(), KeyLockName(key));
 }
 
 }  // namespace minibox::store

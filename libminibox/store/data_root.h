@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -56,11 +57,16 @@ class DataRoot : public std::enable_shared_from_this<DataRoot> {
   // One lock per digest, cache key or the like, so that concurrent work happens once. Any text;
   // the store's own keys begin with "store/". Not recursive.
   StatusOr<core::FileLock> LockKey(std::string_view key, std::stop_token stop = {}) const;
+  // nullopt if somebody holds it.
+  StatusOr<std::optional<core::FileLock>> TryLockKey(std::string_view key) const;
 
  private:
   friend class OperationDir;
   DataRoot(std::string path, core::RootDir dir, core::RootDir tmp)
       : path_(std::move(path)), dir_(std::move(dir)), tmp_(std::move(tmp)) {}
+  Status SweepOperations() const;
+  // Temporary files beside records, of writers that died between creating and renaming them.
+  Status SweepRecords() const;
   std::string path_;
   core::RootDir dir_, tmp_;
 };

@@ -65,7 +65,7 @@ StatusOr<Digest> LayerStore::EnsureUnpacked(const Digest& blob, const Digest& gi
     diff_id = *actual;
     if (Exists(diff_id)) return diff_id;
   }
-  const std::string key = core::StrCat("store/layer/", diff_id.hex());
+  const std::string key = core::StrCat(kLayerLock, diff_id.hex());
   MBX_ASSIGN_OR_RETURN(const core::FileLock lock, root_->LockKey(key, stop));
   // Whoever held the lock may have unpacked it.
   if (Exists(diff_id)) return diff_id;

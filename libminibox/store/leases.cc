@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -24,11 +26,10 @@
 namespace minibox::store {
 namespace {
 
-constexpr std::string_view kRecord = ".json";
 constexpr std::string_view kLock = ".lock";
 constexpr std::chrono::hours kLifetime{1};
 
-std::string RecordName(std::string_view id) { return core::StrCat(id, kRecord); }
+std::string RecordName(std::string_view id) { return core::StrCat(id, kRecordSuffix); }
 std::string LockName(std::string_view id) { return core::StrCat(id, kLock); }
 
 }  // namespace
@@ -120,24 +121,32 @@ StatusOr<Lease> Leases::Acquire(std::string_view operation) const {
 Status Leases::Sweep() const {
   MBX_ASSIGN_OR_RETURN(const core::RootDir dir, root_->dir().OpenDir(kLeases));
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, dir.List(""));
-  std::set<std::string> ids;
-  for (std::string_view name : names) {
-    for (const std::string_view suffix : {kRecord, kLock}) {
-      if (!name.ends_with(suffix)) continue;
-      ids.emplace(name.substr(0, name.size() - suffix.size()));
+  // The files of each lease: record, lock, temporary files of a record.
+  std::map<std::string, std::vector<std::string>> leases;
+  for (const std::string& name : names) {
+    const std::string_view replaced = core::NameReplacedBy(name);
+    std::string_view id = replaced.empty() ? std::string_view(name) : replaced;
+    for (const std::string_view suffix : {kRecordSuffix, kLock}) {
+      if (id.ends_with(suffix)) id.remove_suffix(suffix.size());
     }
+    leases[std::string(id)].push_back(name);
   }
   Status first;
-  for (const std::string& id : ids) {
-    auto lock = core::FileLock::TryAcquire(dir.fd(), LockName(id));
-    Status swept = lock.status();
-    if (lock.ok()) {
-      if (!lock->has_value()) continue;
-      swept = dir.Unlink(RecordName(id));
-      if (swept.sys_errno() == ENOENT) swept = Status();
-      if (swept.ok()) swept = dir.Unlink(LockName(id));
+  for (auto& [id, files] : leases) {
+    const std::string lock_name = LockName(id);
+    auto lock = core::FileLock::TryAcquire(dir.fd(), lock_name);
+    if (lock.ok() && !lock->has_value()) continue;
+    if (!lock.ok()) {
+      if (first.ok()) first = lock.status();
+      continue;
     }
-    if (!swept.ok() && first.ok()) first = swept;
+    // The lock last: without it nobody would look for the rest.
+    std::erase(files, lock_name);
+    files.push_back(lock_name);
+    for (const std::string& file : files) {
+      const Status removed = dir.Unlink(file);
+      if (!removed.ok() && removed.sys_errno() != ENOENT && first.ok()) first = removed;
+    }
   }
   return first;
 }

@@ -30,11 +30,11 @@ Status CheckKey(std::string_view key) {
   return good ? Status() : core::Internal("a cache key is 64 hex digits");
 }
 
-std::string RecordName(std::string_view key) { return core::StrCat(key, ".json"); }
+std::string RecordName(std::string_view key) { return core::StrCat(key, kRecordSuffix); }
 
 // Of record and tree of one snapshot; the caller may hold the lock of the key for its work on it.
 StatusOr<core::FileLock> LockRecord(const DataRoot& root, std::string_view key) {
-  return root.LockKey(core::StrCat("store/snapshot/", key));
+  return root.LockKey(core::StrCat(kSnapshotLock, key));
 }
 
 std::string Serialize(const SnapshotRecord& record) {

@@ -32,7 +32,7 @@ constexpr size_t kMaxRecordBytes = 128u << 20;  // 1000 labels of 64 KiB, escape
 constexpr size_t kMaxLabels = 1000, kMaxLabelKey = 256, kMaxLabelValue = 64 << 10;
 constexpr char kTree[] = "volume";
 
-std::string RecordName(std::string_view name) { return core::StrCat(name, ".json"); }
+std::string RecordName(std::string_view name) { return core::StrCat(name, kRecordSuffix); }
 
 Status CheckName(std::string_view name) {
   if (IsValidVolumeName(name)) return Status();
@@ -61,7 +61,7 @@ Status NotFound(std::string_view name) {
 }
 
 StatusOr<core::FileLock> LockVolume(const DataRoot& root, std::string_view name) {
-  return root.LockKey(core::StrCat("store/volume/", name));
+  return root.LockKey(core::StrCat(kVolumeLock, name));
 }
 
 std::string Serialize(const VolumeInfo& volume) {

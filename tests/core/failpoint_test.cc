@@ -2,6 +2,8 @@
 #include "core/failpoint.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 namespace minibox::core {
 namespace {
@@ -29,6 +31,17 @@ TEST(Failpoint, FailsExactlyTheNth) {
   EXPECT_TRUE(ThreeSteps(done).ok());
   EXPECT_EQ(FailpointsPassed(), 3);
   ClearFailpoints();
+}
+
+TEST(FailpointDeathTest, KillsAtTheNth) {
+  EXPECT_EXIT(
+      {
+        SetKillNth(2);
+        int done = 0;
+        (void)ThreeSteps(done);
+        _exit(done);
+      },
+      ::testing::KilledBySignal(SIGKILL), "");
 }
 
 TEST(Failpoint, IsSilentWhenNothingIsSet) {

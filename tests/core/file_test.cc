@@ -72,6 +72,15 @@ TEST_F(FileTest, FailedReplaceLeavesTheOldContentAndNothingElse) {
   EXPECT_EQ(*ReadFileAt(dir_.fd(), "f", 100), "new");
 }
 
+TEST_F(FileTest, LeftoversTellWhatTheyWereFor) {
+  EXPECT_EQ(NameReplacedBy(".index.json.0123abcd.tmp"), "index.json");
+  EXPECT_EQ(NameReplacedBy(".x.0123abcd.tmp"), "x");
+  for (std::string_view name : {"", ".tmp", "index.json", ".index.json.tmp", "..0123abcd.tmp",
+                                "x.0123abcd.tmp", ".x.0123abcd.TMP", ".x-0123abcd.tmp"}) {
+    EXPECT_EQ(NameReplacedBy(name), "") << name;
+  }
+}
+
 TEST_F(FileTest, ReplaceOverADirectoryFailsCleanly) {
   ASSERT_TRUE(dir_.MakeDir("d", 0755).ok());
   EXPECT_EQ(ReplaceFileAt(dir_.fd(), "d", "x").sys_errno(), EISDIR);

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/snapshots.h"
+
+#include <thread>
+
+#include "store_fixture.h"
+
+namespace minibox::store {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class SnapshotsTest : public StoreFixture {
+ protected:
+  static std::string Key(std::string_view mark) { return std::string(oci::DigestOf(mark).hex()); }
+
+  Status Publish(const std::string& key, const std::string& content,
+                 const SnapshotRecord& record = {}) {
+    auto operation = root_->NewOperation("test");
+    if (!operation.ok()) return operation.status();
+    scratch_.Write(core::StrCat("root/", operation->path(), "/tree/f"), content);
+    return snapshots_.Publish(key, *operation, "tree", record);
+  }
+  std::string Content(const std::string& key) const {
+    return *dir().ReadFile(Snapshots::Path(key) + "/f", 100);
+  }
+
+  Snapshots snapshots_{root_};
+  const std::string key_ = Key("k");
+};
+
+TEST_F(SnapshotsTest, RoundTripsItsRecord) {
+  EXPECT_EQ(*snapshots_.Find(key_), std::nullopt);
+  const SnapshotRecord record{.parent = Key("p"),
+                              .instruction = "RUN echo \"x\"",
+                              .empty = true,
+                              .created = 1'700'000'000,
+                              .size_bytes = 1u << 31,
+                              .results = {{"blob", "sha256:x"}}};
+  ASSERT_TRUE(Publish(key_, "text", record).ok());
+  const auto found = *snapshots_.Find(key_);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->parent, record.parent);
+  EXPECT_EQ(found->instruction, record.instruction);
+  EXPECT_EQ(found->empty, record.empty);
+  EXPECT_EQ(found->created, record.created);
+  EXPECT_EQ(found->size_bytes, record.size_bytes);
+  EXPECT_EQ(found->results, record.results);
+  EXPECT_EQ(Content(key_), "text");
+  ExpectNothingInTmp();
+}
+
+TEST_F(SnapshotsTest, FirstPublicationWins) {
+  ASSERT_TRUE(Publish(key_, "first", {.instruction = "one"}).ok());
+  ASSERT_TRUE(Publish(key_, "second", {.instruction = "two"}).ok());
+  EXPECT_EQ(Content(key_), "first");
+  EXPECT_EQ((*snapshots_.Find(key_))->instruction, "one");
+  ExpectNothingInTmp();
+}
+
+TEST_F(SnapshotsTest, HalfASnapshotIsNoneAndIsRemoved) {
+  const auto expect_removed = [&] {
+    EXPECT_EQ(*snapshots_.Find(key_), std::nullopt);
+    EXPECT_THAT(*dir().List("layers"), IsEmpty());
+    ExpectNothingInTmp();
+  };
+  scratch_.Write(core::StrCat("root/layers/", key_, "/f"), "x");
+  expect_removed();
+  scratch_.Write(core::StrCat("root/layers/", key_, ".json"), "{}");
+  expect_removed();
+  for (const char* record : {"", "{", "[]", R"({"parent":""})"}) {
+    scratch_.Write(core::StrCat("root/layers/", key_, "/f"), "x");
+    scratch_.Write(core::StrCat("root/layers/", key_, ".json"), record);
+    expect_removed();
+  }
+  // And does not stand in the way of a whole one.
+  scratch_.Write(core::StrCat("root/layers/", key_, "/f"), "half");
+  ASSERT_TRUE(Publish(key_, "whole").ok());
+  EXPECT_EQ(Content(key_), "whole");
+}
+
+TEST_F(SnapshotsTest, UpdateKeepsTheTree) {
+  EXPECT_EQ(snapshots_.UpdateRecord(key_, {}).code(), StatusCode::kNotFound);
+  ASSERT_TRUE(Publish(key_, "text").ok());
+  ASSERT_TRUE(snapshots_.UpdateRecord(key_, {.results = {{"diff_id", "x"}}}).ok());
+  EXPECT_EQ((*snapshots_.Find(key_))->results.at("diff_id"), "x");
+  EXPECT_EQ(Content(key_), "text");
+}
+
+TEST_F(SnapshotsTest, RemoveTakesBoth) {
+  ASSERT_TRUE(Publish(key_, "text").ok());
+  ASSERT_TRUE(Publish(Key("other"), "text").ok());
+  ASSERT_TRUE(snapshots_.Remove(key_).ok());
+  ASSERT_TRUE(snapshots_.Remove(key_).ok());
+  EXPECT_THAT(*dir().List("layers"), ElementsAre(Key("other"), Key("other") + ".json"));
+  ExpectNothingInTmp();
+}
+
+TEST_F(SnapshotsTest, OnlyKeysAreNames) {
+  for (const std::string key : {"", "..", "abc", "../index.json", std::string(64, 'G').c_str()}) {
+    EXPECT_FALSE(snapshots_.Find(key).ok()) << key;
+    EXPECT_FALSE(snapshots_.Remove(key).ok()) << key;
+    EXPECT_FALSE(Publish(key, "x").ok()) << key;
+  }
+}
+
+TEST_F(SnapshotsTest, FailureAtAnyStepLeavesNoSnapshot) {
+  const int failures = FailEachStep([&] { return Publish(key_, "text"); },
+                                    [&] { EXPECT_EQ(*snapshots_.Find(key_), std::nullopt); });
+  EXPECT_GE(failures, 6);
+  EXPECT_EQ(Content(key_), "text");
+}
+
+TEST_F(SnapshotsTest, FindersNeverTakeAPublicationForRubbish) {
+  for (int round = 0; round < 30; ++round) {
+    const std::string key = Key(core::StrCat(round));
+    std::atomic<bool> done = false;
+    std::thread finder([&] {
+      const Snapshots own(*DataRoot::Open(RootPath(), false));
+      while (!done) EXPECT_TRUE(own.Find(key).ok());
+    });
+    EXPECT_TRUE(Publish(key, "text").ok());
+    done = true;
+    finder.join();
+    ASSERT_TRUE(*snapshots_.Find(key));
+    EXPECT_EQ(Content(key), "text");
+  }
+}
+
+}  // namespace
+}  // namespace minibox::store
