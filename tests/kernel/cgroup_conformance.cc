@@ -269,7 +269,7 @@ TEST_P(CgroupConformance, AnEmptyGroupLeftByACrashIsReplaced) {
 }
 
 TEST_P(CgroupConformance, GroupsComeAndGoConcurrently) {
-  constexpr int kThreads = 4, kRounds = 25;
+  constexpr int kThreads = 4, kRounds = 10;
   auto first = driver_->Create("c0ffeeff", {});
   ASSERT_TRUE(first.ok());
   const size_t dirs_per_group = (*first)->JoinDirs().size();
