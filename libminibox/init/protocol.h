@@ -54,6 +54,10 @@ inline constexpr uint32_t kMaxLaunchFds = 16 * 1024;
 // In the run directory.
 inline constexpr char kMonitorSocket[] = "monitor.sock";
 
+// A directory in a volume that is being filled (MountOp::copy_up). Left by a crash, it means that
+// the volume counts as empty.
+inline constexpr char kFillingMark[] = ".minibox-filling";
+
 // The control socket of the monitor; 0-2 are /dev/null.
 inline constexpr int kControlFd = 3;
 

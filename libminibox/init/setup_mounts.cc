@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "init/failing.h"
+#include "init/fill_volume.h"
 #include "init/held.h"
 #include "init/resolve.h"
 #include "init/setup_dev.h"
@@ -133,6 +134,7 @@ bool MountHierarchies(const PlannedMount& mount, int target, const Hierarchies& 
 bool Attach(const Plan& plan, const PlannedMount& mount, int root, int tree,
             const Hierarchies& hierarchies, Failure& failure) {
   const bool directory = mount.kind != Kind::kBind || IsDirectory(tree);
+  if (mount.copy_up && directory && !FillVolume(root, mount.target, tree, failure)) return false;
   const Held target(OpenTarget(root, mount, directory));
   if (!target.valid()) return FailMount(failure, mount, "mount on");
   if (mount.kind == Kind::kCgroup) {
@@ -144,6 +146,14 @@ bool Attach(const Plan& plan, const PlannedMount& mount, int root, int tree,
   }
   if (sys::MoveMount(tree, target.get(), "", MOVE_MOUNT_T_EMPTY_PATH) != 0) {
     return FailMount(failure, mount, "mount on");
+  }
+  if (mount.copy_up && (mount.attributes & MOUNT_ATTR_RDONLY) != 0) {
+    mount_attr read_only{};
+    read_only.attr_set = MOUNT_ATTR_RDONLY;
+    const unsigned recursive = mount.recursive ? AT_RECURSIVE : 0;
+    if (sys::MountSetAttr(tree, recursive, &read_only) != 0) {
+      return FailMount(failure, mount, "make read-only");
+    }
   }
   return mount.kind != Kind::kDev || PopulateDev(plan, tree, failure);
 }

@@ -66,6 +66,8 @@ bool CloneBind(const PlannedMount& mount, int source, int user_namespace, int* t
   if (clone.get() < 0) return Fail(failure, "clone the source of the mount on", mount.target);
   mount_attr attributes{};
   attributes.attr_set = mount.attributes;
+  // PID 1 fills it first.
+  if (mount.copy_up) attributes.attr_set &= ~uint64_t{MOUNT_ATTR_RDONLY};
   attributes.propagation = mount.propagation == 0 ? sys::kMsPrivate : mount.propagation;
   if (sys::MountSetAttr(clone.get(), recursive, &attributes) != 0) {
     return Fail(failure, "mount_setattr", mount.target);

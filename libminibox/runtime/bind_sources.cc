@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <map>
 
@@ -11,6 +12,7 @@
 #include "core/root_dir.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "init/protocol.h"
 #include "runtime/spec_validate.h"
 
 namespace minibox::runtime {
@@ -55,11 +57,13 @@ StatusOr<core::Fd> OpenHostPath(const BindSource& source, const HostFacts& host,
   return fd;
 }
 
+// Or half-filled by a start that was killed.
 StatusOr<bool> IsEmptyDirectory(int fd) {
   core::Fd dir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir.valid()) return core::SysError("openat", ".");
   MBX_ASSIGN_OR_RETURN(const auto names, core::RootDir(std::move(dir)).List(""));
-  return names.empty();
+  return names.empty() ||
+         std::find(names.begin(), names.end(), init::kFillingMark) != names.end();
 }
 
 // Settles copy_up of each volume. Locks are taken in the order of names, so that two starts

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a workload sees and may do.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -245,6 +246,55 @@ TEST_F(LaunchIsolation, ItsCgroupsAreTheRootsOfWhatItSees) {
   }
   EXPECT_EQ(mounted, cgroup_->JoinDirs().size());
   EXPECT_EQ(OutputOf(Script("find /sys/fs/cgroup -name minibox")), "");
+}
+
+// A group of version 2 on a host that may have others as well.
+class V2Cgroup : public kernel::Cgroup {
+ public:
+  explicit V2Cgroup(std::string dir) : top_(std::move(dir)) {
+    std::filesystem::create_directories(top_ + path_);
+    dir_.reset(open((top_ + path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  ~V2Cgroup() override {
+    for (const char* name :
+         {"/mbxtest-init-v2/minibox/v2", "/mbxtest-init-v2/minibox", "/mbxtest-init-v2"}) {
+      EXPECT_EQ(rmdir((top_ + name).c_str()), 0) << name;
+    }
+  }
+  std::vector<JoinDir> JoinDirs() const override { return {{dir_.get(), true}}; }
+  const std::string& path() const override { return path_; }
+  const std::vector<std::string>& warnings() const override { return warnings_; }
+  Status Apply(const kernel::CgroupLimits&) override { return Status(); }
+  StatusOr<kernel::CgroupUsage> Usage() const override { return kernel::CgroupUsage(); }
+  StatusOr<std::vector<int>> Pids() const override { return std::vector<int>(); }
+  Status Freeze(bool) override { return Status(); }
+  Status KillAll() override { return Status(); }
+  Status Remove() override { return Status(); }
+  std::string Procs() const { return testing::ReadWholeFile(top_ + path_ + "/cgroup.procs"); }
+
+ private:
+  const std::string top_, path_ = "/mbxtest-init-v2/minibox/v2";
+  const std::vector<std::string> warnings_;
+  core::Fd dir_;
+};
+
+TEST_F(LaunchIsolation, Version2GroupsAreEnteredAtBirth) {
+  std::string top;
+  for (const char* dir : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    if (std::filesystem::exists(std::string(dir) + "/cgroup.procs")) top = dir;
+  }
+  if (top.empty()) GTEST_SKIP() << "needs cgroup version 2";
+  const V2Cgroup cgroup(top);
+  auto launched =
+      launcher_->Launch(Spec({"grep", "cgroup", "/proc/self/mountinfo", "/proc/self/cgroup"}), fds_,
+                        cgroup, false, {.configure = [&](const runtime::SetUp& set_up) {
+                          EXPECT_EQ(cgroup.Procs(), std::to_string(set_up.pid) + "\n");
+                          return Status();
+                        }});
+  ASSERT_TRUE(launched.ok()) << launched.status().ToString();
+  EXPECT_TRUE(launched->connection.WaitExit().ok());
+  EXPECT_THAT(ReadLog(), HasSubstr(" / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 "));
+  EXPECT_THAT(ReadLog(), Not(HasSubstr("minibox")));
 }
 
 }  // namespace

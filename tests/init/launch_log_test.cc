@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // container.log and its index.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 
+#include "core/errors.h"
+#include "core/file.h"
 #include "init/log_format.h"
+#include "kernel/syscalls.h"
 #include "launch_fixture.h"
 
 namespace minibox::init {
@@ -107,6 +114,43 @@ TEST_F(LaunchLog, IsNotFollowedWhereALinkLeads) {
   const Status status = FailureOf(Spec({"true"}));
   EXPECT_EQ(status.reason(), "start_failed") << status.ToString();
   EXPECT_THAT(status.message(), ::testing::HasSubstr("container.log"));
+}
+
+TEST_F(LaunchLog, AFullDiskLosesOutputOfTheLogOnly) {
+  // Four pages that are mounted nowhere, two of them taken.
+  const core::Fd fs = kernel::FsOpen("tmpfs");
+  ASSERT_EQ(kernel::FsConfigString(fs.get(), "size", "16k"), 0);
+  ASSERT_EQ(kernel::FsConfigCreate(fs.get()), 0);
+  const core::Fd tiny = kernel::FsMount(fs.get(), 0);
+  ASSERT_TRUE(tiny.valid());
+  const core::Fd ballast(openat(tiny.get(), "ballast", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_TRUE(core::WriteAll(ballast.get(), std::string(8192, 'x')).ok());
+  fds_.container_dir = tiny.get();
+  LaunchSpec spec =
+      Script("trap 'echo end; exit' USR1; seq 1 3000; echo ready; while :; do sleep 0.01; done");
+  auto launched = Launch(spec, true);
+  ASSERT_TRUE(launched.ok()) << launched.status().ToString();
+
+  // What has been captured has been logged before, or not.
+  std::string out;
+  (void)runtime::ReadOutput(launched->output.get(), [&](const OutputChunk& chunk) {
+    out.append(chunk.bytes);
+    return out.ends_with("ready\n") ? core::Cancelled("enough") : Status();
+  });
+  const auto kept = core::ReadFileAt(tiny.get(), "container.log", 1 << 20);
+  ASSERT_TRUE(kept.ok());
+  EXPECT_LT(kept->size(), out.size());
+  EXPECT_TRUE(out.starts_with(*kept));
+
+  // With room again, the log says what is missing before it goes on.
+  ASSERT_EQ(ftruncate(ballast.get(), 0), 0);
+  ASSERT_TRUE(launched->connection.Signal(SIGUSR1).ok());
+  EXPECT_EQ(launched->connection.WaitExit().value().code, 0);
+  const auto text = core::ReadFileAt(tiny.get(), "container.log", 1 << 20);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(*text, *kept + (kept->ends_with('\n') ? "" : "\n") + "[minibox] " +
+                       std::to_string(out.size() - kept->size()) +
+                       " bytes of output lost: No space left on device\nend\n");
 }
 
 }  // namespace
