@@ -4,15 +4,20 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdio>
+#include <utility>
 
 #include "core/fd.h"
 #include "core/file.h"
+#include "core/root_dir.h"
+#include "core/status_macros.h"
 #include "core/strings.h"
 
 namespace minibox::runtime {
@@ -87,6 +92,37 @@ HostFacts ReadHostFacts() {
   }
   globfree(&found);
   return facts;
+}
+
+StatusOr<std::vector<std::string>> ListHostDevices() {
+  constexpr int kMaxDepth = 4;
+  static constexpr std::string_view kOwn[] = {"null", "zero", "full", "random", "urandom", "tty",
+                                              "ptmx", "pts",  "shm",  "mqueue", "console"};
+  MBX_ASSIGN_OR_RETURN(const core::RootDir dev, core::RootDir::Open("/dev"));
+  std::vector<std::string> found;
+  std::vector<std::pair<std::string, int>> pending = {{"", 0}};
+  while (!pending.empty()) {
+    const auto [dir, depth] = pending.back();
+    pending.pop_back();
+    auto names = dev.List(dir);
+    // Devices come and go.
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      if (dir.empty() && std::find(std::begin(kOwn), std::end(kOwn), name) != std::end(kOwn)) {
+        continue;
+      }
+      const std::string path = dir.empty() ? name : core::StrCat(dir, "/", name);
+      const auto st = dev.LStat(path);
+      if (!st.ok()) continue;
+      if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+        found.push_back("/dev/" + path);
+      } else if (S_ISDIR(st->st_mode) && depth < kMaxDepth) {
+        pending.emplace_back(path, depth + 1);
+      }
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 std::vector<std::string> TypesMountedBelow(std::string_view mountinfo, std::string_view path) {

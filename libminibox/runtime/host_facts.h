@@ -19,10 +19,15 @@ struct HostFacts {
   bool ipv6 = true;  // the kernel has it
   // Thermal counters of each CPU, which are masked (they betray neighbours' load).
   std::vector<std::string> thermal_paths{};
+  // Devices for privileged containers, "/dev/loop0"; see ListHostDevices.
+  std::vector<std::string> devices{};
 };
 
-// Reads /sys and /proc; the directories stay empty.
+// Reads /sys and /proc; directories and devices stay empty.
 HostFacts ReadHostFacts();
+
+// The nodes in the host's /dev, sorted, but those that every container has of its own.
+StatusOr<std::vector<std::string>> ListHostDevices();
 
 // Why the tree below `fd` cannot be mounted through an id map (spec §12.3): the name of a
 // file system in it that does not support that; empty if there is none. With `recursive`

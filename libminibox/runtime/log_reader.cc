@@ -199,9 +199,18 @@ Status LogReader::DrainFile(File& file, bool all, const OutputFn& sink,
   return Status();
 }
 
+void LogReader::FindIndex(File& file) const {
+  // The log was seen before its first record was written.
+  auto current = OpenFile(0);
+  if (current.ok() && *current && (*current)->inode == file.inode) {
+    file.index = std::move((*current)->index);
+  }
+}
+
 Status LogReader::Drain(Until until, const OutputFn& sink, const std::stop_token& stop) {
   while (true) {
     while (!files_.empty()) {
+      if (files_.size() == 1 && !files_.front().index.exists()) FindIndex(files_.front());
       // A file that has a successor is complete.
       const bool all = until != Until::kRecorded || files_.size() > 1;
       MBX_RETURN_IF_ERROR(DrainFile(files_.front(), all, sink, stop));

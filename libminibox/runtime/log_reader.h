@@ -70,6 +70,7 @@ class LogReader {
   // between loses none.
   StatusOr<std::vector<File>> OpenNewer(ino_t after) const;
   Status SkipToTail(size_t lines);
+  void FindIndex(File& file) const;
   Status DrainFile(File& file, bool all, const OutputFn& sink, const std::stop_token& stop) const;
 
   const core::RootDir* dir_;

@@ -57,7 +57,7 @@ void Insert(MountOp op, std::vector<MountOp>& ops) {
 
 }  // namespace
 
-StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec) {
+StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec, const std::vector<std::string>& devices) {
   MountPlan plan;
   const auto is_taken = [&spec](std::string_view target) {
     return std::any_of(spec.mounts.begin(), spec.mounts.end(),
@@ -69,6 +69,15 @@ StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec) {
   }
   for (MountOp& op : DefaultMounts(spec.shm_bytes, spec.security.privileged, host_sys)) {
     if (!is_taken(op.target)) plan.ops.push_back(std::move(op));
+  }
+  for (const std::string& device : devices) {
+    if (is_taken("/dev") || is_taken(device)) continue;
+    MountOp op;
+    op.kind = MountOp::Kind::kBind;
+    op.target = device;
+    op.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+    op.fd_index = AddSource(plan, {.kind = BindSource::Kind::kHostPath, .name = device});
+    plan.ops.push_back(std::move(op));
   }
   std::vector<Mount> mounts = spec.mounts;
   std::sort(mounts.begin(), mounts.end(),

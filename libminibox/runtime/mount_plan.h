@@ -41,7 +41,8 @@ inline constexpr std::string_view kHostsFile = "hosts";
 inline constexpr std::string_view kResolvConfFile = "resolv.conf";
 inline constexpr std::string_view kHostnameFile = "hostname";
 
-// `spec` is resolved. Binds are id-mapped where that makes sense; see SetHostIds.
-StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec);
+// `spec` is resolved. Binds are id-mapped where that makes sense; see SetHostIds. `devices` are
+// nodes of the host that the container has under the same path.
+StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec, const std::vector<std::string>& devices);
 
 }  // namespace minibox::runtime

@@ -119,7 +119,11 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
   MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, images->EnsureLayers(image, stop));
-  MBX_ASSIGN_OR_RETURN(runtime::LaunchPlan plan, runtime::PlanLaunch(config, id, layers, host));
+  runtime::HostFacts facts = host;
+  if (spec.security.privileged) {
+    MBX_ASSIGN_OR_RETURN(facts.devices, runtime::ListHostDevices());
+  }
+  MBX_ASSIGN_OR_RETURN(runtime::LaunchPlan plan, runtime::PlanLaunch(config, id, layers, facts));
   if (!container.record.info.started) {
     MBX_RETURN_IF_ERROR(
         CopyRootAttributes(images->root->dir(), plan.spec.lowers.front(), plan.spec.upper));
@@ -158,7 +162,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     if (!spec.security.host_userns) {
       warnings.push_back("the container has the host's user ids: " + host_ids);
     }
-    SetHostIds(plan);
+    Append(SetHostIds(spec.security, plan), warnings);
   }
 
   MBX_FAILPOINT("start.cgroup");

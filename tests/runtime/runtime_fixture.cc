@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/runtime_fixture.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace minibox::testing {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kCgroupParent = "mbxtest-runtime";
+
+void RuntimeTest::SetUp() {
+  MBX_REQUIRE_ROOT();
+  root_ = fs::canonical(scratch_.path());
+  auto store = Store::Open({.root = root_ + "/data"});
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  store_ = std::move(*store);
+  const auto image = AddBusyboxImage(*store_);
+  ASSERT_TRUE(image.ok()) << image.status().ToString();
+  options_.run_dir = root_ + "/run";
+  options_.cgroup_parent = kCgroupParent;
+  network_options_.state_dir = root_ + "/data/networks";
+  Reopen();
+}
+
+void RuntimeTest::TearDown() {
+  if (!runtime_) return;
+  const auto all = runtime_->List();
+  ASSERT_TRUE(all.ok()) << all.status().ToString();
+  for (const ContainerInfo& info : *all) {
+    const Status removed = runtime_->Remove(info.id, /*force=*/true);
+    EXPECT_TRUE(removed.ok() || removed.code() == StatusCode::kNotFound) << removed.ToString();
+  }
+  ExpectNothingLeft();
+  runtime_.reset();
+  store_.reset();
+}
+
+StatusOr<Runtime> RuntimeTest::OpenAnother() {
+  auto network = Network::Open(network_options_);
+  if (!network.ok()) return network.status();
+  return Runtime::Open(*store_, *network, options_);
+}
+
+void RuntimeTest::Reopen() {
+  runtime_.reset();
+  auto runtime = OpenAnother();
+  ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
+  runtime_ = std::move(*runtime);
+}
+
+ContainerSpec RuntimeTest::Shell(std::string script) {
+  ContainerSpec spec;
+  spec.image = "busybox";
+  spec.command = {"sh", "-c", std::move(script)};
+  spec.network = "none";
+  return spec;
+}
+
+RuntimeTest::Output RuntimeTest::RunShell(ContainerSpec spec, int code) {
+  Output output{.id = *ContainerId::Parse("00000000")};
+  RunOptions options;
+  options.started = [&](const ContainerInfo& info) { output.id = info.id; };
+  const auto exit = runtime_->RunForeground(
+      spec,
+      [&](const OutputChunk& chunk) {
+        (chunk.stream == Stream::kStdout ? output.out : output.err) += chunk.bytes;
+        return Status();
+      },
+      options);
+  EXPECT_TRUE(exit.ok()) << exit.status().ToString();
+  if (exit.ok()) output.exit = *exit;
+  EXPECT_EQ(output.exit.code, code) << output.out << output.err;
+  return output;
+}
+
+ContainerInfo RuntimeTest::Start(const ContainerSpec& spec) {
+  auto info = runtime_->Run(spec);
+  EXPECT_TRUE(info.ok()) << info.status().ToString();
+  return info.ok() ? *info : ContainerInfo{.id = *ContainerId::Parse("00000000")};
+}
+
+std::string RuntimeTest::Log(const ContainerId& id, const LogOptions& options) {
+  std::string text;
+  const Status read = runtime_->ReadLogs(id, options, [&](const OutputChunk& chunk) {
+    text += chunk.bytes;
+    return Status();
+  });
+  EXPECT_TRUE(read.ok()) << read.ToString();
+  return text;
+}
+
+void RuntimeTest::AwaitLog(const ContainerId& id, std::string_view text) {
+  std::string seen;
+  const Status found(StatusCode::kAborted, "found");
+  const Status read =
+      runtime_->ReadLogs(id, {.follow = true, .until_exit = true}, [&](const OutputChunk& chunk) {
+        seen += chunk.bytes;
+        return seen.find(text) != std::string::npos ? found : Status();
+      });
+  EXPECT_EQ(read.code(), StatusCode::kAborted) << "the log ended with: " << seen;
+}
+
+json::Value RuntimeTest::Record(const ContainerId& id) const {
+  auto value = json::Parse(ReadWholeFile(DataPath("containers/" + id.ToString() + "/state.json")));
+  EXPECT_TRUE(value.ok()) << value.status().ToString();
+  return value.ok() ? *value : json::Value();
+}
+
+void RuntimeTest::ExpectNothingLeft() {
+  const auto entries = [](const std::string& path) {
+    std::string found;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      const std::string name = entry.path().filename();
+      if (name[0] != '.') found += name + " ";
+    }
+    return found;
+  };
+  EXPECT_EQ(entries(DataPath("containers")), "");
+  EXPECT_EQ(entries(root_ + "/run"), "ids ");
+  EXPECT_EQ(entries(root_ + "/run/ids"), "");
+  EXPECT_EQ(entries(DataPath("leases")), "");
+}
+
+void RuntimeNetworkTest::SetUp() {
+  MBX_REQUIRE_ROOT();
+  // Of this thread; what the library starts inherits it.
+  host_netns_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(host_netns_, 0);
+  ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+  RuntimeTest::SetUp();
+}
+
+void RuntimeNetworkTest::TearDown() {
+  RuntimeTest::TearDown();
+  if (host_netns_ < 0) return;
+  EXPECT_EQ(setns(host_netns_, CLONE_NEWNET), 0);
+  close(host_netns_);
+}
+
+}  // namespace minibox::testing

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// A runtime on a data root of its own, with busybox to run. Containers that a test leaves are
+// removed; what they leave on the machine fails the test (tests/support/leak_check.h).
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/json.h"
+#include "minibox/network.h"
+#include "minibox/runtime.h"
+#include "minibox/store.h"
+#include "support/busybox_image.h"
+#include "support/scratch.h"
+
+namespace minibox::testing {
+
+class RuntimeTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // Drops this process's handle and opens another one, as a restarted daemon does.
+  void Reopen();
+  Runtime& runtime() { return *runtime_; }
+  Store& store() { return *store_; }
+  // A second handle on the same directories, as another process has.
+  StatusOr<Runtime> OpenAnother();
+
+  // `sh -c script` in busybox without network.
+  static ContainerSpec Shell(std::string script);
+  // Runs in the foreground; fails the test unless it runs and exits with `code`.
+  struct Output {
+    std::string out, err;
+    ExitStatus exit{};
+    ContainerId id;
+  };
+  Output RunShell(ContainerSpec spec, int code = 0);
+  std::string Stdout(std::string script, int code = 0) {
+    return RunShell(Shell(std::move(script)), code).out;
+  }
+  // Starts it; fails the test otherwise.
+  ContainerInfo Start(const ContainerSpec& spec);
+  std::string Log(const ContainerId& id, const LogOptions& options = {});
+  // Follows the log until it holds `text`.
+  void AwaitLog(const ContainerId& id, std::string_view text);
+
+  std::string DataPath(std::string_view below) const {
+    return root_ + "/data/" + std::string(below);
+  }
+  json::Value Record(const ContainerId& id) const;
+  // containers/, RunDir, id ranges, cgroups and leases hold nothing.
+  void ExpectNothingLeft();
+
+  Scratch scratch_;
+  std::string root_;
+  RuntimeOptions options_{};
+  NetworkOptions network_options_{};
+  std::optional<Store> store_;
+  std::optional<Runtime> runtime_;
+};
+
+// The same in a network namespace of its own, so that bridges are not the machine's.
+class RuntimeNetworkTest : public RuntimeTest {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+  int host_netns_ = -1;
+};
+
+}  // namespace minibox::testing
