@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a run, of a container, and of a start that nobody finished.
+#include <sys/wait.h>
+
 #include <csignal>
 
 #include "core/errors.h"
@@ -8,6 +10,8 @@
 #include "core/process.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "core/syscalls.h"
+#include "runtime/monitor_reaper.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/state_machine.h"
 
@@ -18,6 +22,23 @@ namespace {
 
 bool SameRun(const runtime::MonitorIdentity& a, const runtime::MonitorIdentity& b) {
   return a.pid == b.pid && a.start_time == b.start_time;
+}
+
+// A monitor that an earlier Runtime of this process started, and that has no connection any
+// more, is this process's child still.
+void ReapOwnChild(const runtime::MonitorIdentity& monitor) {
+  constexpr int kTimeoutMs = 20;  // from its last word to its end
+  const core::Fd pidfd(monitor.pid > 0 ? core::sys::PidfdOpen(monitor.pid) : -1);
+  if (!pidfd.valid()) return;
+  // Its number may be somebody else's by now.
+  const auto started = core::ProcessStartTime(monitor.pid);
+  siginfo_t info = {};
+  if (!started.ok() || *started != monitor.start_time ||
+      waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info,
+             WEXITED | WNOHANG | WNOWAIT | __WALL) != 0) {
+    return;
+  }
+  (void)runtime::ReapMonitor(pidfd.get(), kTimeoutMs);
 }
 
 ExitStatus Unobserved(std::string error) {
@@ -100,6 +121,7 @@ StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
     exit = Unobserved(container.record.boot_id == boot_id_ ? "monitor lost" : "host restarted");
   }
   ReleaseRun(container.id());
+  ReapOwnChild(container.record.monitor);
   runtime::ContainerRecord& record = container.record;
   ContainerInfo& info = record.info;
   info.state = ContainerState::kExited;
@@ -144,7 +166,10 @@ Status Runtime::Impl::RemoveLocked(Locked container) {
     record.info.state = ContainerState::kRemoving;
     MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
   }
-  if (run_dir.Exists(name)) ReleaseRun(container.id());
+  if (run_dir.Exists(name)) {
+    ReleaseRun(container.id());
+    ReapOwnChild(record.monitor);
+  }
   auto config = container.dir.ReadConfig();
   for (const std::string& volume :
        config.ok() ? config->anonymous_volumes : std::vector<std::string>()) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "core/fd.h"
@@ -29,6 +30,12 @@ constexpr size_t kMaxMountInfo = 64u << 20;
 std::string ReadSmall(const char* path) {
   auto text = core::ReadFileAt(AT_FDCWD, path, kMaxSmallFile);
   return text.ok() ? std::string(core::TrimSpace(*text)) : "";
+}
+
+uint64_t ReadCapabilities(std::string_view key) {
+  const std::string status = ReadSmall("/proc/thread-self/status");
+  const size_t at = status.find(key);
+  return at == std::string::npos ? 0 : std::strtoull(status.c_str() + at + key.size(), nullptr, 16);
 }
 
 // FS_ALLOW_IDMAP of the kernel, by file system and first version.
@@ -86,6 +93,9 @@ HostFacts ReadHostFacts() {
     facts.nr_open = *nr_open;
   }
   facts.ipv6 = access("/proc/sys/net/ipv6", F_OK) == 0;
+  for (const char* key : {"CapEff:", "CapBnd:"}) {
+    facts.capabilities &= ReadCapabilities(key);
+  }
   glob_t found = {};
   if (glob("/sys/devices/system/cpu/cpu*/thermal_throttle", 0, nullptr, &found) == 0) {
     facts.thermal_paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);

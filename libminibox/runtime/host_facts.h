@@ -17,6 +17,8 @@ struct HostFacts {
   std::string online_cpus{};                 // "0-3"; empty: unknown
   uint64_t nr_open = 1048576;
   bool ipv6 = true;  // the kernel has it
+  // What this process can give away without a user namespace.
+  uint64_t capabilities = ~uint64_t{0};
   // Thermal counters of each CPU, which are masked (they betray neighbours' load).
   std::vector<std::string> thermal_paths{};
   // Devices for privileged containers, "/dev/loop0"; see ListHostDevices.

@@ -116,12 +116,22 @@ void SetIdRange(const IdRange& range, LaunchPlan& plan) {
   SetDefaultSysctls(plan.spec);
 }
 
-std::vector<std::string> SetHostIds(const Security& security, LaunchPlan& plan) {
+std::vector<std::string> SetHostIds(const Security& security, const HostFacts& host,
+                                    LaunchPlan& plan) {
   plan.spec.user_namespace = false;
   plan.spec.id_base = 0;
   plan.spec.id_count = 0;
   for (init::MountOp& mount : plan.spec.mounts) mount.id_mapped = false;
   SetDefaultSysctls(plan.spec);
+  std::vector<std::string> warnings;
+  const uint64_t missing = kernel::AllCapabilities() & ~host.capabilities;
+  if (security.privileged && (plan.spec.capabilities & missing) != 0) {
+    // Those asked for by name stay, and the start fails.
+    const auto named = kernel::ResolveCapabilities(0, security.cap_add, {});
+    plan.spec.capabilities &= ~missing | (named.ok() ? *named : 0);
+    warnings.push_back(
+        "the engine does not have all capabilities itself, so neither has the container");
+  }
   // In a user namespace a device node of one's own is of no use. Here only a filter on devices
   // could tell those of the host, and without one a node is the host's disk.
   const uint64_t mknod = uint64_t{1} << *kernel::ParseCapability("MKNOD");
@@ -130,9 +140,12 @@ std::vector<std::string> SetHostIds(const Security& security, LaunchPlan& plan) 
         return core::EqualsIgnoreCase(name, "ALL") ||
                kernel::ParseCapability(name) == kernel::ParseCapability("MKNOD");
       });
-  if (security.privileged || wanted || (plan.spec.capabilities & mknod) == 0) return {};
-  plan.spec.capabilities &= ~mknod;
-  return {"CAP_MKNOD is withheld: with the host's ids it would give access to every device"};
+  if (!security.privileged && !wanted && (plan.spec.capabilities & mknod) != 0) {
+    plan.spec.capabilities &= ~mknod;
+    warnings.push_back(
+        "CAP_MKNOD is withheld: with the host's ids it would give access to every device");
+  }
+  return warnings;
 }
 
 }  // namespace minibox::runtime

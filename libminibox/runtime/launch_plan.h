@@ -31,6 +31,7 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
 // A range of its own, or the host's ids: what depends on that choice.
 void SetIdRange(const IdRange& range, LaunchPlan& plan);
 // Returns warnings about what host ids do not go together with.
-std::vector<std::string> SetHostIds(const Security& security, LaunchPlan& plan);
+std::vector<std::string> SetHostIds(const Security& security, const HostFacts& host,
+                                    LaunchPlan& plan);
 
 }  // namespace minibox::runtime

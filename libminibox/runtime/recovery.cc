@@ -79,14 +79,15 @@ Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
     }
     return Status();
   }
-  if (container.record.boot_id == boot_id_) {
+  MBX_ASSIGN_OR_RETURN(const std::optional<ExitStatus> exit, container.dir.ReadExit());
+  if (!exit && container.record.boot_id == boot_id_) {
     auto connection = Connect(container.record);
     if (connection.ok()) {
       return supervisor_->Watch(id, container.record.monitor, std::move(*connection));
     }
     if (connection.status().code() != StatusCode::kUnavailable) return connection.status();
   }
-  return FinishLocked(std::move(container), std::nullopt).status();
+  return FinishLocked(std::move(container), exit).status();
 }
 
 void Runtime::Impl::RecoverRunDirEntry(const std::string& name) {

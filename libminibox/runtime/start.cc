@@ -162,7 +162,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     if (!spec.security.host_userns) {
       warnings.push_back("the container has the host's user ids: " + host_ids);
     }
-    Append(SetHostIds(spec.security, plan), warnings);
+    Append(SetHostIds(spec.security, facts, plan), warnings);
   }
 
   MBX_FAILPOINT("start.cgroup");

@@ -199,7 +199,7 @@ TEST(LaunchPlan, HostIdsMapNothing) {
   ContainerConfig config = Config();
   config.spec.mounts = {{Mount::Kind::kVolume, "v", "/v", ""}};
   LaunchPlan plan = Plan(config);
-  EXPECT_EQ(SetHostIds(config.spec.security, plan).size(), 1u);
+  EXPECT_EQ(SetHostIds(config.spec.security, HostFacts(), plan).size(), 1u);
   EXPECT_EQ(plan.spec.capabilities,
             kernel::DefaultCapabilities() & ~(uint64_t{1} << *kernel::ParseCapability("MKNOD")));
   EXPECT_FALSE(plan.spec.user_namespace);
@@ -213,7 +213,7 @@ TEST(LaunchPlan, SysctlsOfTheUserWinOverDefaults) {
                          {"kernel.shmmax", "5"},
                          {"net.ipv6.conf.default.disable_ipv6", "0"}};
   LaunchPlan plan = Plan(config);
-  SetHostIds(config.spec.security, plan);
+  SetHostIds(config.spec.security, HostFacts(), plan);
   EXPECT_THAT(plan.spec.sysctls, Contains(Pair("net/ipv4/ip_unprivileged_port_start", "80")));
   EXPECT_THAT(plan.spec.sysctls, Contains(Pair("kernel/shmmax", "5")));
   EXPECT_THAT(plan.spec.sysctls, Contains(Pair("net/ipv6/conf/default/disable_ipv6", "0")));
@@ -249,18 +249,28 @@ TEST(LaunchPlan, PrivilegedHasTheHostsDevicesAndMayMakeMore) {
   host.devices = {"/dev/loop0", "/dev/net/tun"};
   auto plan = PlanLaunch(config, Id(), {"extracted/base"}, host);
   ASSERT_TRUE(plan.ok());
-  EXPECT_THAT(SetHostIds(config.spec.security, *plan), IsEmpty());
+  EXPECT_THAT(SetHostIds(config.spec.security, HostFacts(), *plan), IsEmpty());
   EXPECT_EQ(plan->spec.capabilities, kernel::AllCapabilities());
   const init::MountOp& tun = At(*plan, "/dev/net/tun");
   EXPECT_EQ(tun.attributes, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
   EXPECT_EQ(plan->binds[static_cast<size_t>(tun.fd_index)].name, "/dev/net/tun");
 }
 
+TEST(LaunchPlan, PrivilegedHasNoMoreThanTheEngine) {
+  ContainerConfig config = Config();
+  config.spec.security.privileged = true;
+  HostFacts host;
+  host.capabilities = kernel::DefaultCapabilities();
+  LaunchPlan plan = Plan(config);
+  EXPECT_EQ(SetHostIds(config.spec.security, host, plan).size(), 1u);
+  EXPECT_EQ(plan.spec.capabilities, kernel::DefaultCapabilities());
+}
+
 TEST(LaunchPlan, AskedForMknodStaysWithTheHostsIds) {
   ContainerConfig config = Config();
   config.spec.security.cap_add = {"cap_mknod"};
   LaunchPlan plan = Plan(config);
-  EXPECT_THAT(SetHostIds(config.spec.security, plan), IsEmpty());
+  EXPECT_THAT(SetHostIds(config.spec.security, HostFacts(), plan), IsEmpty());
   EXPECT_EQ(plan.spec.capabilities, kernel::DefaultCapabilities());
 }
 

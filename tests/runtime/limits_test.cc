@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "runtime/runtime_fixture.h"
 
@@ -22,9 +23,11 @@ class Limits : public RuntimeTest {
       const size_t first = line.find(':'), second = line.find(':', first + 1);
       const std::string controllers = line.substr(first + 1, second - first - 1);
       const std::string path = line.substr(second + 1);
-      for (const std::string_view mount :
-           {std::string_view(controllers), std::string_view("unified"), std::string_view()}) {
-        const std::string file = "/sys/fs/cgroup/" + std::string(mount) + path + "/" + name;
+      // v2 has one hierarchy, mounted at the top or beside those of v1.
+      std::vector<std::string> mounts = {controllers};
+      if (controllers.empty()) mounts = {"unified", "."};
+      for (const std::string& mount : mounts) {
+        const std::string file = "/sys/fs/cgroup/" + mount + path + "/" + name;
         if (std::filesystem::exists(file)) return ReadWholeFile(file);
       }
     }

@@ -118,12 +118,12 @@ TEST_F(ContainerNetwork, NoneHasALoopbackThatIsUp) {
       ::testing::AllOf(HasSubstr("127.0.0.1/8"), HasSubstr("UP"), ::testing::EndsWith("\nlo\n")));
 }
 
-TEST_F(ContainerNetwork, UnprivilegedPortsAndPingWork) {
+TEST_F(ContainerNetwork, EveryUserMayPingAndTakeLowPorts) {
   ContainerSpec spec = OnBridge(
-      "ping -c 1 -W 2 127.0.0.1 >/dev/null && echo pong; "
-      "cat /proc/sys/net/ipv4/ip_unprivileged_port_start");
+      "cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start; "
+      "cat ping_group_range; timeout 0.2 nc -l -p 80; echo $?");
   spec.user = "www";
-  EXPECT_EQ(RunShell(spec).out, "pong\n0\n");
+  EXPECT_EQ(RunShell(spec).out, "0\n0\t65535\n143\n");
   RemoveBridge();
 }
 

@@ -2,29 +2,44 @@
 #include "runtime/runtime_fixture.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 
 namespace minibox::testing {
 
 namespace fs = std::filesystem;
 
+namespace {
+
 constexpr const char* kCgroupParent = "mbxtest-runtime";
+
+void SetLinkUp(const char* name) {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq request = {};
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  ASSERT_EQ(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+  request.ifr_flags |= IFF_UP;
+  ASSERT_EQ(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+  close(fd);
+}
+
+}  // namespace
 
 void RuntimeTest::SetUp() {
   MBX_REQUIRE_ROOT();
   root_ = fs::canonical(scratch_.path());
-  auto store = Store::Open({.root = root_ + "/data"});
-  ASSERT_TRUE(store.ok()) << store.status().ToString();
-  store_ = std::move(*store);
-  const auto image = AddBusyboxImage(*store_);
-  ASSERT_TRUE(image.ok()) << image.status().ToString();
   options_.run_dir = root_ + "/run";
   options_.cgroup_parent = kCgroupParent;
   network_options_.state_dir = root_ + "/data/networks";
-  Reopen();
+  ASSERT_NO_FATAL_FAILURE(Reopen());
+  const auto image = AddBusyboxImage(*store_);
+  ASSERT_TRUE(image.ok()) << image.status().ToString();
 }
 
 void RuntimeTest::TearDown() {
@@ -48,6 +63,10 @@ StatusOr<Runtime> RuntimeTest::OpenAnother() {
 
 void RuntimeTest::Reopen() {
   runtime_.reset();
+  store_.reset();
+  auto store = Store::Open({.root = root_ + "/data"});
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  store_ = std::move(*store);
   auto runtime = OpenAnother();
   ASSERT_TRUE(runtime.ok()) << runtime.status().ToString();
   runtime_ = std::move(*runtime);
@@ -133,6 +152,7 @@ void RuntimeNetworkTest::SetUp() {
   host_netns_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
   ASSERT_GE(host_netns_, 0);
   ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+  SetLinkUp("lo");
   RuntimeTest::SetUp();
 }
 

@@ -23,7 +23,7 @@ class RuntimeTest : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  // Drops this process's handle and opens another one, as a restarted daemon does.
+  // Drops this process's handles and opens others, as a restarted daemon does.
   void Reopen();
   Runtime& runtime() { return *runtime_; }
   Store& store() { return *store_; }
