@@ -9,7 +9,7 @@ teardown() { e2e_teardown; }
   cp -r "$EXAMPLES/hello" "$WORK/hello"
   "$WORK/hello/make-base" "$WORK/hello/base.tar.gz"
 
-  run minibox build -t hello "$WORK/hello"
+  run --separate-stderr minibox build -t hello "$WORK/hello"
   [ "$status" -eq 0 ]
   [[ "${lines[0]}" == "[build] START image=hello" ]]
   [[ "$output" == *"[build] mode=dag blocks=4"* ]]
@@ -37,7 +37,7 @@ teardown() { e2e_teardown; }
   # Another address of this host reaches it as well.
   address=$(ip -4 -o addr show scope global | awk '{print $4; exit}' | cut -d/ -f1)
   [ -z "$address" ] || curl -fsS "http://$address:$port/" >/dev/null
-  minibox logs web | grep -q 'GET /'
+  minibox logs web | grep -q 'response:200'
 
   run minibox stop web
   [ "$output" = "Container $id stopped" ] || [ "$output" = "Container $id killed (timeout)" ]
@@ -82,8 +82,7 @@ EOF
   [ "$status" -eq 3 ] && [ "$output" = out ]
   run --separate-stderr minibox run shell sh -c 'kill -TERM $$'
   [ "$status" -eq 143 ]
-  run minibox run shell no-such-command
-  [ "$status" -eq 127 ]
+  run -127 minibox run shell no-such-command
   run minibox run shell /etc/passwd
   [ "$status" -eq 126 ]
   run minibox run no-such-image true
@@ -99,7 +98,7 @@ EOF
 @test "state, signals and restarts of a container" {
   busybox_image shell
   id=$(minibox run -d --name s shell sh -c 'trap "exit 7" TERM; echo up >>/count; cat /count; sleep 1000 & wait')
-  minibox logs -f "$id" | grep -qm1 up
+  until minibox logs "$id" | grep -q up; do :; done
   run minibox stop "$id"
   [ "$output" = "Container $id stopped" ]
   run minibox ps --json
@@ -123,7 +122,7 @@ up" ]
   mkdir "$WORK/bind"
   minibox run -v data:/d -v "$WORK/bind:/b" shell sh -c 'echo kept >/d/f; echo out >/b/f; chown 1234:5678 /b/f'
   run --separate-stderr minibox run -v data:/d:ro shell sh -c 'cat /d/f; echo x >/d/g || echo refused'
-  [[ "$output" == kept*refused ]]
+  [[ "$output" == kept*refused* ]]
   [ "$(cat "$WORK/data/volumes/data/f")" = kept ]
   [ "$(stat -c %u:%g "$WORK/bind/f")" = 1234:5678 ]
 }
@@ -156,13 +155,14 @@ up" ]
 @test "kill -9 of the daemon changes nothing for containers" {
   busybox_image shell
   id=$(minibox run -d -p 0:8080 shell sh -c 'mkdir /w; echo alive >/w/index.html; exec httpd -f -p 8080 -h /w')
-  short=$(minibox run -d shell sh -c 'while [ ! -e /tmp/end ]; do sleep 0.1; done; exit 42' )
+  mkdir "$WORK/flags"
+  short=$(minibox run -d -v "$WORK/flags:/flags" shell sh -c 'while [ ! -e /flags/end ]; do sleep 0.1; done; exit 42')
   port=$(host_port "$id" 8080)
   curl -fsS --retry 20 --retry-connrefused --retry-max-time 10 "http://127.0.0.1:$port/"
   kill_daemon KILL
   [ "$(curl -fsS "http://127.0.0.1:$port/")" = alive ]
   # This one ends while no daemon runs.
-  touch "$WORK/data/containers/$short/upper/tmp/end"
+  touch "$WORK/flags/end"
   for _ in $(seq 200); do [ -e "$WORK/data/containers/$short/exit.json" ] && break; sleep 0.05; done
   start_daemon
   run minibox ps --json

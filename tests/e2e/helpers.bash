@@ -54,6 +54,7 @@ e2e_setup() {
 
 e2e_teardown() {
   local left
+  kill -0 "$DAEMON" 2>/dev/null || start_daemon
   if kill -0 "$DAEMON" 2>/dev/null; then
     minibox ps -q | xargs -r minibox rm -f >/dev/null 2>&1 || true
     minibox network rm bridge >/dev/null 2>&1 || true
