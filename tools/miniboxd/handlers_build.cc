@@ -44,14 +44,17 @@ void Build(Engine& engine, Exchange& exchange) {
   const bool json_lines = exchange.head().Accepts(kJsonLines);
   ResponseStream stream =
       exchange.BeginStream(json_lines ? kJsonLines : kText, {"X-Minibox-Status"});
+  bool begun = false;
   const auto write_line = [&](std::string_view text) {
+    begun = true;
     return stream.Write(json_lines ? minibox::wire::LogLine(text) : StrCat(text, "\n"));
   };
   const auto image = engine.builder.Build(
       request->options, [&](const minibox::BuildEvent& event) { return write_line(event.text); },
       stop.get_token());
-  Status sent = write_line(image.ok() ? "Build completed successfully"
-                                      : StrCat("Build failed: ", image.status().message()));
+  // The builder's last line is the result, unless what Validate() had seen was gone by then.
+  Status sent;
+  if (!begun) sent = write_line(StrCat("Build failed: ", image.status().message()));
   if (sent.ok() && json_lines) {
     sent = stream.Write(minibox::wire::FinalLine(image.status(), image.ok() ? &*image : nullptr));
   }
