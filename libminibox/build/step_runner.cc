@@ -143,6 +143,7 @@ class Step {
     spec_.env = request_.env;
     spec_.working_dir = request_.workdir;
     spec_.user = request_.user;
+    spec_.merge_output = true;
     spec_.log = spec_.record_exit = false;
     return runtime::ApplySecurity(Security{}, spec_);
   }

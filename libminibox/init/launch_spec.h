@@ -81,6 +81,9 @@ struct LaunchSpec {
   std::string seccomp_program{};  // sock_filter array; empty: none
   bool init = true;               // false: the workload is PID 1
 
+  // stdout and stderr are one pipe, so their order is kept; all of it counts as stdout.
+  bool merge_output = false;
+
   // Monitor.
   uint64_t timeout_ms = 0;             // wall clock, then SIGKILL; 0: none
   bool log = true;                     // write container.log and .idx in LaunchFds::container_dir

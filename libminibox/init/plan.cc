@@ -79,7 +79,7 @@ bool TakeScalars(Fields& fields, Plan& plan) {
   const uint8_t flags[] = {
       s.user_namespace,    s.new_network, s.read_only_root, s.init,          s.has_oom_score_adj,
       s.no_new_privs,      s.log,         s.record_exit,    s.fds.data_root, s.fds.run_dir,
-      s.fds.container_dir, s.fds.capture, s.fds.oom_events, s.fds.cgroup_v2};
+      s.fds.container_dir, s.fds.capture, s.fds.oom_events, s.fds.cgroup_v2, s.merge_output};
   for (const uint8_t flag : flags) {
     if (!IsFlag(flag)) return false;
   }
@@ -102,6 +102,7 @@ bool TakeScalars(Fields& fields, Plan& plan) {
   plan.log_max_files = s.log_max_files;
   plan.log = s.log != 0;
   plan.record_exit = s.record_exit != 0;
+  plan.merge_output = s.merge_output != 0;
   return true;
 }
 

@@ -83,7 +83,7 @@ struct Plan {
   const char* id;
   const char* hostname;
   const char* cgroup_path;  // as in /proc/<pid>/cgroup once joined; empty: unknown
-  bool user_namespace, new_network, read_only_root;
+  bool user_namespace, new_network, read_only_root, merge_output;
   uint32_t id_base, id_count;
   RootForm root_form;
   List<const char*> lowers;
@@ -146,7 +146,7 @@ struct ScalarRecord {
   uint64_t capabilities, ambient, timeout_ms, log_max_bytes;
   int32_t oom_score_adj, log_max_files;
   uint8_t user_namespace, new_network, read_only_root, has_oom_score_adj;
-  uint8_t no_new_privs, init, log, record_exit, root_form;
+  uint8_t no_new_privs, init, log, record_exit, root_form, merge_output;
 };
 
 struct MountRecord {

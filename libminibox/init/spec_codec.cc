@@ -77,6 +77,7 @@ ScalarRecord Scalars(const LaunchSpec& spec, const LaunchFdCounts& fds) {
   s.init = spec.init;
   s.log = spec.log;
   s.record_exit = spec.record_exit;
+  s.merge_output = spec.merge_output;
   s.root_form = static_cast<uint8_t>(spec.root_form);
   return s;
 }

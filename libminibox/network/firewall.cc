@@ -356,15 +356,17 @@ Status Firewall::Remove(const Lease& lease) {
   if (status.sys_errno() != ENOENT) return status;
 
   // Something is gone already, and a transaction is all or nothing: what is left, one by one.
-  Status first_error;
+  std::vector<kernel::NftTransaction> singles;
   ForEachSet(elements, [&](NftFamily family, const char* set, const std::vector<NftElement>& all) {
     for (const NftElement& element : all) {
-      kernel::NftTransaction single;
-      single.DeleteElements(family, kFirewallTable, set, {element});
-      const Status removed = CommitElements(single);
-      if (removed.sys_errno() != ENOENT && first_error.ok()) first_error = removed;
+      singles.emplace_back().DeleteElements(family, kFirewallTable, set, {element});
     }
   });
+  Status first_error;
+  for (kernel::NftTransaction& single : singles) {
+    const Status removed = CommitElements(single);
+    if (removed.sys_errno() != ENOENT && first_error.ok()) first_error = removed;
+  }
   return first_error;
 }
 

@@ -62,8 +62,7 @@ StatusOr<bool> IsEmptyDirectory(int fd) {
   core::Fd dir(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir.valid()) return core::SysError("openat", ".");
   MBX_ASSIGN_OR_RETURN(const auto names, core::RootDir(std::move(dir)).List(""));
-  return names.empty() ||
-         std::find(names.begin(), names.end(), init::kFillingMark) != names.end();
+  return names.empty() || std::find(names.begin(), names.end(), init::kFillingMark) != names.end();
 }
 
 // Settles copy_up of each volume. Locks are taken in the order of names, so that two starts

@@ -56,15 +56,17 @@ void BuildTest::SetUp() {
 
 void BuildTest::TearDown() {
   if (!engine_) return;
+  const std::string run = engine_->root + "/run";
+  // Removed containers are deleted in the background, until the runtime ends.
+  engine_->builder.reset();
+  engine_->runtime.reset();
   // Whatever a build did, it has taken everything back.
   EXPECT_EQ(DataEntries("tmp"), std::vector<std::string>());
   EXPECT_EQ(DataEntries("leases"), std::vector<std::string>());
   std::vector<std::string> left;
-  for (const auto& entry : fs::directory_iterator(engine_->root + "/run")) {
-    left.push_back(entry.path().filename());
-  }
+  for (const auto& entry : fs::directory_iterator(run)) left.push_back(entry.path().filename());
   EXPECT_EQ(left, std::vector<std::string>{"ids"});
-  EXPECT_TRUE(fs::is_empty(engine_->root + "/run/ids"));
+  EXPECT_TRUE(fs::is_empty(run + "/ids"));
   engine_.reset();
 }
 

@@ -105,14 +105,22 @@ TEST_F(BuildTest, PublishedTreeEqualsWhatTheBlobUnpacksTo) {
   ASSERT_TRUE(result.image.ok());
   const Image image = Open(*result.image);
   const std::string tree = image.trees.back();
-  const auto published = ListTree(tree);
+  const auto listing = [&] {
+    auto entries = ListTree(tree);
+    // Nobody sees the times of a whiteout, and no archive has them.
+    for (auto& [path, what] : entries) {
+      if (what.starts_with("c ")) what = "whiteout";
+    }
+    return entries;
+  };
+  const auto published = listing();
   // The store unpacks the blob again once the tree is gone.
   fs::rename(tree, root_ + "/aside");
   ASSERT_TRUE(fs::exists(root_ + "/aside"));
   EXPECT_TRUE(engine_->store->TagImage("built", "again").ok());
   const auto user = BuildOk("BASE built\nBLOCK x\n  RUN true\n");
   ASSERT_TRUE(user.image.ok());
-  EXPECT_EQ(ListTree(tree), published);
+  EXPECT_EQ(listing(), published);
   fs::remove_all(root_ + "/aside");
 }
 

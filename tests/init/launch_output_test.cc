@@ -33,6 +33,19 @@ TEST_F(LaunchOutput, StreamsAreKeptApart) {
   EXPECT_TRUE(outcome.err.starts_with("20001\n"));
 }
 
+TEST_F(LaunchOutput, MergedStreamsKeepTheirOrder) {
+  LaunchSpec spec =
+      Script("i=0; while [ $i -lt 500 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done");
+  spec.merge_output = true;
+  const Outcome outcome = Run(spec);
+  std::string expected;
+  for (int i = 0; i < 500; ++i) {
+    expected += "o" + std::to_string(i) + "\ne" + std::to_string(i) + "\n";
+  }
+  EXPECT_EQ(outcome.out, expected);
+  EXPECT_EQ(outcome.err, "");
+}
+
 TEST_F(LaunchOutput, ASlowReaderSlowsTheWorkload) {
   // /progress counts what the workload has got rid of.
   auto launched = Launch(Script("i=0; while [ $i -lt 200 ]; do head -c 10000 /dev/zero; "

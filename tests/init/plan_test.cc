@@ -53,6 +53,7 @@ LaunchSpec FullSpec() {
   spec.timeout_ms = 1234;
   spec.log = false;
   spec.record_exit = false;
+  spec.merge_output = true;
   spec.log_max_bytes = 99;
   spec.log_max_files = 7;
   return spec;
@@ -128,6 +129,7 @@ TEST(Plan, KeepsEverythingOfASpec) {
   EXPECT_EQ(plan.timeout_ms, 1234u);
   EXPECT_FALSE(plan.log);
   EXPECT_FALSE(plan.record_exit);
+  EXPECT_TRUE(plan.merge_output);
   EXPECT_EQ(plan.log_max_bytes, 99u);
   EXPECT_EQ(plan.log_max_files, 7);
 }
