@@ -51,6 +51,8 @@ EOF
   run minibox build -t status "$WORK/status"
   [ "$status" -eq 1 ] && [[ "$output" == *"exit status 9"* ]]
   [ "$(minibox images -q | wc -l)" -eq 0 ]
+  # What is no longer needed is deleted in the background, at the latest before the daemon ends.
+  kill_daemon TERM
   [ -z "$(ls "$WORK/data/tmp")" ]
 }
 
