@@ -8,7 +8,10 @@ teardown() { e2e_teardown; }
 
 @test "redis from Debian packages survives the daemon and a restart" {
   mkdir "$WORK/redis"
-  mmdebstrap --quiet --variant=minbase bookworm "$WORK/redis/debian.tar"
+  # A mirror may fail for a moment.
+  for _ in 1 2 3; do
+    mmdebstrap --quiet --variant=minbase bookworm "$WORK/redis/debian.tar" && break
+  done
   cat >"$WORK/redis/MiniBox" <<'EOF'
 BASE debian.tar
 BLOCK redis
