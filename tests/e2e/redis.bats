@@ -8,10 +8,8 @@ teardown() { e2e_teardown; }
 
 @test "redis from Debian packages survives the daemon and a restart" {
   mkdir "$WORK/redis"
-  # A mirror may fail for a moment.
-  for _ in 1 2 3; do
-    mmdebstrap --quiet --variant=minbase bookworm "$WORK/redis/debian.tar" && break
-  done
+  # It hands numbers of descriptors to a shell that knows one digit only: keep them low.
+  mmdebstrap --quiet --variant=minbase bookworm "$WORK/redis/debian.tar" 3>&- 4>&- 5>&- 6>&- 7>&-
   cat >"$WORK/redis/MiniBox" <<'EOF'
 BASE debian.tar
 BLOCK redis
