@@ -98,7 +98,11 @@ TEST_F(SnapshotsTest, RemoveTakesBoth) {
 }
 
 TEST_F(SnapshotsTest, OnlyKeysAreNames) {
-  for (const std::string key : {"", "..", "abc", "../index.json", std::string(64, 'G').c_str()}) {
+  const std::string upper(64, 'G');
+  for (const std::string_view name :
+       {std::string_view(""), std::string_view(".."), std::string_view("abc"),
+        std::string_view("../index.json"), std::string_view(upper)}) {
+    const std::string key(name);
     EXPECT_FALSE(snapshots_.Find(key).ok()) << key;
     EXPECT_FALSE(snapshots_.Remove(key).ok()) << key;
     EXPECT_FALSE(Publish(key, "x").ok()) << key;
