@@ -77,12 +77,16 @@ Received ReceiveMessage(int socket, Packet& packet, bool wait) {
   message.msg_controllen = sizeof control.bytes;
   packet.fd_count = 0;
   ssize_t size;
-  do {
-    size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-  } while (size < 0 && errno == EINTR);
+  // A peer that ends with something unread leaves ECONNRESET. It is told once and before what the
+  // peer had sent, whose last message may say why it ended.
+  bool reset = false;
+  while ((size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT))) < 0) {
+    const bool first_reset = errno == ECONNRESET && !reset;
+    if (!first_reset && errno != EINTR) break;
+    reset |= first_reset;
+  }
   if (size < 0) {
     if (!wait && (errno == EAGAIN || errno == EWOULDBLOCK)) return Received::kNothing;
-    // An answer that a peer left unread makes its end look like this.
     return errno == ECONNRESET ? Received::kEnd : Received::kError;
   }
   if (size == 0) return Received::kEnd;

@@ -61,6 +61,15 @@ TEST_F(Channel, TellsNothingFromTheEnd) {
   EXPECT_EQ(errno, EPIPE);
 }
 
+TEST_F(Channel, DeliversTheLastWordsOfAPeerThatHasNotReadEverything) {
+  ASSERT_TRUE(SendMessage(ours_.get(), Message::kMapped, nullptr, 0));
+  ASSERT_TRUE(SendMessage(theirs_.get(), Message::kFailed, "why", 3));
+  theirs_.reset();
+  ASSERT_EQ(ReceiveMessage(ours_.get(), *packet_), Received::kMessage);
+  EXPECT_EQ(packet_->type, Message::kFailed);
+  EXPECT_EQ(ReceiveMessage(ours_.get(), *packet_), Received::kEnd);
+}
+
 TEST_F(Channel, RefusesPacketsOfOthers) {
   for (const size_t size : {size_t{1}, sizeof(MessageHeader) - 1, sizeof(MessageHeader) + 1}) {
     const std::vector<char> junk(size, 1);
