@@ -82,16 +82,16 @@ StatusOr<StepDir> StepDir::Create(store::DataRoot& root, const core::RootDir& be
   return StepDir(std::move(operation));
 }
 
-const std::vector<SharedDirs::MountPoint>& SharedDirs::MountPoints() {
-  static const auto& points = *new std::vector<MountPoint>{{"proc", 0755, true},
-                                                           {"sys", 0755, true},
-                                                           {"dev", 0755, true},
-                                                           {"tmp", 01777, true},
-                                                           {"etc", 0755, true},
-                                                           {"etc/hosts", 0644, false},
-                                                           {"etc/resolv.conf", 0644, false},
-                                                           {"etc/hostname", 0644, false}};
-  return points;
+std::span<const SharedDirs::MountPoint> SharedDirs::MountPoints() {
+  static constexpr MountPoint kPoints[] = {{"proc", 0755, true},
+                                           {"sys", 0755, true},
+                                           {"dev", 0755, true},
+                                           {"tmp", 01777, true},
+                                           {"etc", 0755, true},
+                                           {"etc/hosts", 0644, false},
+                                           {"etc/resolv.conf", 0644, false},
+                                           {"etc/hostname", 0644, false}};
+  return kPoints;
 }
 
 StatusOr<SharedDirs> SharedDirs::Create(store::DataRoot& root) {
@@ -108,7 +108,7 @@ StatusOr<SharedDirs> SharedDirs::Create(store::DataRoot& root) {
     }
   }
   // Children first: making one changes its parent's time.
-  const auto& points = MountPoints();
+  const auto points = MountPoints();
   for (auto point = points.rbegin(); point != points.rend(); ++point) {
     MBX_RETURN_IF_ERROR(SetMode(plumbing, point->path, point->mode));
   }

@@ -2,6 +2,7 @@
 // The directories that lie over each other in a root, and views of them (spec §8.5).
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,7 @@ class SharedDirs {
     mode_t mode;
     bool directory;
   };
-  static const std::vector<MountPoint>& MountPoints();
+  static std::span<const MountPoint> MountPoints();
 
  private:
   explicit SharedDirs(store::OperationDir operation) : operation_(std::move(operation)) {}
