@@ -70,8 +70,11 @@ bool MonitorLaunch::CreatePid1() {
              input_.message_size, &input_.arena});
   }
   if (pid < 0) {
-    return plan_.user_namespace ? FailUnsupported(failure_, "userns", "clone3 in a user namespace")
-                                : Fail(failure_, "clone3");
+    // Switched off, or the limit on their number is 0.
+    const bool refused = errno == EPERM || errno == ENOSPC || errno == EINVAL || errno == EUSERS;
+    return plan_.user_namespace && refused
+               ? FailUnsupported(failure_, "userns", "clone3 in a user namespace")
+               : Fail(failure_, "clone3");
   }
   container_.pid = pid;
   container_.pidfd.Reset(pidfd);
@@ -175,8 +178,8 @@ void MonitorLaunch::Warn(const MessageText& text) {
   warnings_size_ += size;
 }
 
-// As far as the workload asks for more than PID 1 has inherited; it sets the rest itself, when
-// PID 1 no longer suffers from it.
+// As far as the workload asks for more than PID 1 has inherited; it sets the rest itself, so that
+// PID 1 does not suffer from it.
 bool MonitorLaunch::RaiseLimits() {
   for (const PlannedRlimit& limit : plan_.rlimits) {
     sys::Limit current;
@@ -320,8 +323,8 @@ void MonitorLaunch::Undo() {
 
 bool MonitorLaunch::Run() {
   steps_.Add("spec received");
-  const bool running = CreatePid1() && MapIds() && SetOomScores() && SendMounts() && Listen() &&
-                       OpenLog() && RaiseLimits() && AwaitReady() && ReportSetUp() &&
+  const bool running = CreatePid1() && RaiseLimits() && MapIds() && SetOomScores() &&
+                       SendMounts() && Listen() && OpenLog() && AwaitReady() && ReportSetUp() &&
                        AwaitRelease() && AwaitRunning();
   if (running) {
     (void)SendMessage(control_, Message::kRunning, steps_.data(), steps_.bytes());

@@ -36,22 +36,24 @@ FdPath PathOfFd(int fd) {
   return path;
 }
 
-bool AddPath(int fs, int base, const char* key, const char* name, Failure& failure) {
+bool AddPath(int fs, int base, const char* key, const char* name, bool* known, Failure& failure) {
   const Held dir(OpenLayer(base, name));
   if (!dir.valid()) return Fail(failure, "open directory of the root", name);
   const FdPath path = PathOfFd(dir.get());
-  return sys::FsConfig(fs, FSCONFIG_SET_STRING, key, path.c_str(), 0) == 0 ||
-         FailOverlay(fs, key, failure);
+  if (sys::FsConfig(fs, FSCONFIG_SET_STRING, key, path.c_str(), 0) == 0) return true;
+  *known = errno != EINVAL;
+  return FailOverlay(fs, key, failure);
 }
 
-bool MountFromPaths(const Plan& plan, int base, int* root, Failure& failure) {
+// *known: whether the kernel knows this way.
+bool MountFromPaths(const Plan& plan, int base, int* root, bool* known, Failure& failure) {
   const Held fs(sys::FsOpen("overlay"));
   if (!fs.valid()) return Fail(failure, "fsopen overlay");
   for (const char* lower : plan.lowers) {
-    if (!AddPath(fs.get(), base, "lowerdir+", lower, failure)) return false;
+    if (!AddPath(fs.get(), base, "lowerdir+", lower, known, failure)) return false;
   }
-  return AddPath(fs.get(), base, "upperdir", plan.upper, failure) &&
-         AddPath(fs.get(), base, "workdir", plan.work, failure) &&
+  return AddPath(fs.get(), base, "upperdir", plan.upper, known, failure) &&
+         AddPath(fs.get(), base, "workdir", plan.work, known, failure) &&
          CreateOverlay(plan, fs.get(), root, failure);
 }
 
@@ -88,10 +90,10 @@ bool MountInPrivateNamespace(const Plan& plan, int base, int* root, Failure& fai
   if (sys::MakeAllPrivate() != 0) return Fail(failure, "mount", "/");
   // Over the root: it is seen through the descriptor only, and all other paths stay.
   if (sys::MoveMount(base, AT_FDCWD, "/", 0) != 0) return Fail(failure, "attach the data root");
-  if (plan.root_form != RootForm::kString && MountFromPaths(plan, base, root, failure)) return true;
-  if (plan.root_form == RootForm::kPaths ||
-      (plan.root_form == RootForm::kAuto && failure.error != EINVAL)) {
-    return false;
+  if (plan.root_form != RootForm::kString) {
+    bool known = true;
+    if (MountFromPaths(plan, base, root, &known, failure)) return true;
+    if (known || plan.root_form == RootForm::kPaths) return false;
   }
   return MountFromString(plan, base, root, failure);
 }

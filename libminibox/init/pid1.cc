@@ -39,16 +39,20 @@ class Pid1 {
   bool SetUp() {
     return CloseInherited() && EnterCgroup() && EnterNamespaces() && Await(Message::kMapped) &&
            BecomeContainerRoot() && Isolate() && PrepareMounts() && Await(Message::kRoot) &&
-           BuildRoot() && PivotRoot() && OpenStdio() && ReportReady();
+           BuildRoot() && PivotRoot() && OpenStdio();
   }
-  bool AwaitRelease() { return Await(Message::kRelease); }
+  bool ReportReady();
 
-  // Without plan.init: only returns on failure.
-  void BecomeIt() { BecomeWorkload(plan_, identity_, stdio_, start_.nofile, monitor_, failure_); }
-  // With it: the workload's pid once it has been exec'd, or -1.
-  pid_t StartChild();
-  // After that.
-  [[noreturn]] void LookAfter(pid_t workload);
+  // While the caller configures the network, the workload's process does all that runs nothing
+  // of the image yet; at the release exec is what is left.
+
+  // Without plan.init this process becomes the workload. Only returns on failure.
+  void BecomeWorkload();
+  // With it a child does. False if there is none.
+  bool StartChild();
+  // Once released: true when the child has been exec'd.
+  bool ReleaseChild();
+  [[noreturn]] void LookAfterChild();
 
   [[noreturn]] void ReportFailure() {
     (void)SendMessage(monitor_, Message::kFailed, &failure_, sizeof failure_);
@@ -68,7 +72,6 @@ class Pid1 {
   bool WriteSysctls();
   bool PivotRoot();
   bool OpenStdio();
-  bool ReportReady();
   bool HasMount(Kind kind) const;
 
   const Pid1Start& start_;
@@ -83,6 +86,8 @@ class Pid1 {
   int* trees_ = nullptr;
   Held stdout_reader_, stderr_reader_;
   WorkloadStdio stdio_{-1, -1, -1};
+  pid_t child_ = -1;
+  Held child_socket_;
 };
 
 bool Pid1::HasMount(Kind kind) const {
@@ -301,43 +306,59 @@ bool Pid1::ReportReady() {
   return true;
 }
 
-pid_t Pid1::StartChild() {
+// `from` is who says when.
+bool AwaitReleaseAndTell(int from, Packet& packet) {
+  return ReceiveMessage(from, packet) == Received::kMessage && packet.type == Message::kRelease &&
+         SendMessage(from, Message::kExecuting, nullptr, 0);
+}
+
+void Pid1::BecomeWorkload() {
+  if (!PrepareWorkload(plan_, identity_, stdio_, start_.nofile, failure_)) return;
+  // Else the monitor has given up, or the filter forbids to read, let alone to run.
+  if (!AwaitReleaseAndTell(monitor_, packet_)) _exit(1);
+  ExecWorkload(plan_, identity_, failure_);
+}
+
+bool Pid1::StartChild() {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
-    Fail(failure_, "socketpair");
-    return -1;
+    return Fail(failure_, "socketpair");
   }
-  const Held ours(sockets[0]);
-  Held theirs(sockets[1]);
+  child_socket_.Reset(sockets[0]);
+  const Held theirs(sockets[1]);
   clone_args args{};
   args.exit_signal = SIGCHLD;
-  const pid_t child = sys::Clone3(args);
-  if (child < 0) {
-    Fail(failure_, "clone3", "workload");
-    return -1;
+  child_ = sys::Clone3(args);
+  if (child_ < 0) return Fail(failure_, "clone3", "workload");
+  if (child_ > 0) return true;
+  child_socket_.Reset();
+  if (PrepareWorkload(plan_, identity_, stdio_, start_.nofile, failure_)) {
+    if (!AwaitReleaseAndTell(theirs.get(), packet_)) _exit(1);
+    ExecWorkload(plan_, identity_, failure_);
   }
-  if (child == 0) {
-    BecomeWorkload(plan_, identity_, stdio_, start_.nofile, theirs.get(), failure_);
-    (void)SendMessage(theirs.get(), Message::kFailed, &failure_, sizeof failure_);
-    _exit(1);
-  }
-  theirs.Reset();
-  if (!KeepOnlySignalling(failure_)) return -1;
+  (void)SendMessage(theirs.get(), Message::kFailed, &failure_, sizeof failure_);
+  _exit(1);
+}
+
+bool Pid1::ReleaseChild() {
+  if (!KeepOnlySignalling(failure_) || !Await(Message::kRelease)) return false;
+  // If it has failed meanwhile, it has said so.
+  (void)SendMessage(child_socket_.get(), Message::kRelease, nullptr, 0);
   // kExecuting and then the end, which is exec's; or what has failed.
   bool executing = false;
-  while (ReceiveMessage(ours.get(), packet_) == Received::kMessage) {
+  while (ReceiveMessage(child_socket_.get(), packet_) == Received::kMessage) {
     executing = packet_.type == Message::kExecuting;
     if (const auto* failure = packet_.As<Failure>(); failure != nullptr && !executing) {
       failure_ = *failure;
-      return -1;
+      return false;
     }
   }
+  child_socket_.Reset();
   errno = 0;
-  if (!executing) Fail(failure_, "the workload was killed before it began");
-  return executing ? child : -1;
+  return executing || Fail(failure_, "the workload ended before its command ran");
 }
 
-void Pid1::LookAfter(pid_t workload) {
+void Pid1::LookAfterChild() {
   steps_.Add("workload exec'd");
   (void)SendMessage(monitor_, Message::kRunning, steps_.data(), steps_.bytes());
   close(stdio_.in);
@@ -346,21 +367,20 @@ void Pid1::LookAfter(pid_t workload) {
   // It may hold secrets.
   start_.arena->Release();
   munmap(const_cast<void*>(start_.message), start_.message_size);
-  ReapUntilExit(workload, monitor_);
+  ReapUntilExit(child_, monitor_);
 }
 
 }  // namespace
 
 void RunPid1(const Pid1Start& start) {
   Pid1 self(start);
-  if (!self.SetUp() || !self.AwaitRelease()) self.ReportFailure();
+  if (!self.SetUp()) self.ReportFailure();
   if (!start.plan->init) {
-    self.BecomeIt();
+    if (self.ReportReady()) self.BecomeWorkload();
     self.ReportFailure();
   }
-  const pid_t workload = self.StartChild();
-  if (workload < 0) self.ReportFailure();
-  self.LookAfter(workload);
+  if (!self.StartChild() || !self.ReportReady() || !self.ReleaseChild()) self.ReportFailure();
+  self.LookAfterChild();
 }
 
 }  // namespace minibox::init

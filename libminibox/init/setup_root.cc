@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "init/failing.h"
 #include "init/held.h"
@@ -30,22 +31,25 @@ bool MapIds(int tree, unsigned recursive, int user_namespace) {
   return sys::MountSetAttr(tree, recursive, &map) == 0;
 }
 
-// Gives overlayfs one directory as a descriptor (6.13). False with errno.
-bool AddDirectory(int fs, int base, const char* key, const char* name, Failure& failure) {
+// Gives overlayfs one directory as a descriptor.
+bool AddDirectory(int fs, int base, const char* key, const char* name, bool* known,
+                  Failure& failure) {
   const Held dir(OpenLayer(base, name));
   if (dir.get() < 0) return Fail(failure, "open directory of the root", name);
   if (sys::FsConfig(fs, FSCONFIG_SET_FD, key, nullptr, dir.get()) == 0) return true;
+  *known = errno != EINVAL;
   return FailOverlay(fs, key, failure);
 }
 
-bool MountFromFds(const Plan& plan, int base, int* root, Failure& failure) {
+// *known: whether the kernel knows this way, which it does since 6.13.
+bool MountFromFds(const Plan& plan, int base, int* root, bool* known, Failure& failure) {
   const Held fs(sys::FsOpen("overlay"));
   if (fs.get() < 0) return Fail(failure, "fsopen overlay");
   for (const char* lower : plan.lowers) {
-    if (!AddDirectory(fs.get(), base, "lowerdir+", lower, failure)) return false;
+    if (!AddDirectory(fs.get(), base, "lowerdir+", lower, known, failure)) return false;
   }
-  return AddDirectory(fs.get(), base, "upperdir", plan.upper, failure) &&
-         AddDirectory(fs.get(), base, "workdir", plan.work, failure) &&
+  return AddDirectory(fs.get(), base, "upperdir", plan.upper, known, failure) &&
+         AddDirectory(fs.get(), base, "workdir", plan.work, known, failure) &&
          CreateOverlay(plan, fs.get(), root, failure);
 }
 
@@ -55,6 +59,22 @@ bool CloneUpper(const Plan& plan, int base, int* root, Failure& failure) {
   if (upper.get() < 0) return Fail(failure, "open directory of the root", plan.upper);
   *root = sys::OpenTree(upper.get(), "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
   return *root >= 0 || Fail(failure, "clone", plan.upper);
+}
+
+bool MountLayers(const Plan& plan, int base, int* root, Failure& failure) {
+  if (plan.lowers.size == 0) return CloneUpper(plan, base, root, failure);
+  if (plan.root_form == RootForm::kAuto) {
+    bool known = true;
+    if (MountFromFds(plan, base, root, &known, failure)) return true;
+    if (known) return false;
+  }
+  return MountRootByPaths(plan, base, root, failure);
+}
+
+bool BlameIdMap(Failure& failure) {
+  failure.kind = FailureKind::kUnsupported;
+  memcpy(failure.field, kUserNamespaceField, sizeof kUserNamespaceField);
+  return false;
 }
 
 }  // namespace
@@ -91,13 +111,9 @@ bool MountRoot(const Plan& plan, int data_root, int user_namespace, int* root, F
   if (plan.user_namespace && !MapIds(base.get(), 0, user_namespace)) {
     return FailIdMap(failure, "the data root");
   }
-  if (plan.lowers.size == 0) {
-    if (!CloneUpper(plan, base.get(), root, failure)) return false;
-  } else if (plan.root_form != RootForm::kAuto) {
-    if (!MountRootByPaths(plan, base.get(), root, failure)) return false;
-  } else if (!MountFromFds(plan, base.get(), root, failure)) {
-    // Before 6.13 overlayfs knows no descriptors.
-    if (failure.error != EINVAL || !MountRootByPaths(plan, base.get(), root, failure)) return false;
+  if (!MountLayers(plan, base.get(), root, failure)) {
+    // Before 5.19 overlayfs refuses layers with an id map.
+    return plan.user_namespace && failure.error == EINVAL ? BlameIdMap(failure) : false;
   }
   if (!plan.user_namespace) return true;
   // Nobody can make device nodes inside; those of the image stay without effect.

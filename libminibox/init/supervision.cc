@@ -42,6 +42,7 @@ Supervision::Supervision(const LaunchInput& input, Container& container)
 bool Supervision::Begin(int control, const LaunchInput& input) {
   MakeNonBlocking(container_.out.get());
   MakeNonBlocking(container_.err.get());
+  control_ = control;
   held_count_ = input.plan.fds.held;
   held_ = static_cast<int*>(malloc((held_count_ + 1) * sizeof(int)));
   if (held_ == nullptr || !Reserve(1)) return false;
@@ -165,6 +166,8 @@ void Supervision::AcceptClients() {
   while (container_.listener.valid()) {
     const int client =
         accept4(container_.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    // Until a client goes, if there are too many.
+    accepting_ = client >= 0 || errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
     if (client < 0) return;
     const HelloMessage hello{kProtocolVersion, container_.pid};
     // A client that is gone is noticed when it is read from.
@@ -186,7 +189,7 @@ bool Supervision::TakeRequest(int client) {
         break;
     }
     packet.CloseFds();
-    if (packet.type == Message::kAbort) {
+    if (packet.type == Message::kAbort && client == control_) {
       // The caller of the launch takes it back.
       aborted_ = true;
       Kill();
@@ -208,8 +211,10 @@ void Supervision::ReadClients() {
   // Backwards: the last takes the place of one that is gone.
   for (uint32_t i = polled_clients_; i-- > 0;) {
     if (polled_[kFixed + i].revents == 0 || TakeRequest(clients_[i])) continue;
+    if (clients_[i] == control_) control_ = -1;
     close(clients_[i]);
     clients_[i] = clients_[--client_count_];
+    accepting_ = true;
     // Without a socket of its own nobody can ever reach it again.
     if (run_dir_ < 0 && client_count_ == 0) Kill();
   }
@@ -225,7 +230,7 @@ void Supervision::WaitForEvents() {
   watch(kOut, full ? -1 : container_.out.get(), POLLIN);
   watch(kErr, full ? -1 : container_.err.get(), POLLIN);
   watch(kCapture, capture_, full ? POLLOUT : 0);
-  watch(kListener, container_.listener.get(), POLLIN);
+  watch(kListener, accepting_ ? container_.listener.get() : -1, POLLIN);
   for (uint32_t i = 0; i < client_count_; ++i) watch(kFixed + i, clients_[i], POLLIN);
   polled_clients_ = client_count_;
   int timeout = -1;
@@ -299,6 +304,7 @@ void Supervision::Finish() {
     close(clients_[i]);
   }
   container_.listener.Reset();
+  if (aborted_) return;  // nobody is going to read
   FlushCapture(true);
   if (capture_ < 0) return;
   const auto end = static_cast<uint8_t>(OutputFrame::kEnd);

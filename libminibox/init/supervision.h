@@ -58,10 +58,12 @@ class Supervision {
   const uint64_t deadline_ns_;  // CLOCK_MONOTONIC; 0: none
   const uint64_t oom_kills_before_;
 
+  int control_ = -1;
   int* clients_ = nullptr;
   uint32_t client_count_ = 0, client_capacity_ = 0;
   pollfd* polled_ = nullptr;
   uint32_t polled_clients_ = 0;
+  bool accepting_ = true;
 
   Chunk* first_ = nullptr;
   Chunk* last_ = nullptr;

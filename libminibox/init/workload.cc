@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "init/channel.h"
 #include "init/exec.h"
 #include "init/failing.h"
 #include "init/held.h"
@@ -140,41 +139,32 @@ bool FindIdentity(const Plan& plan, int root, Identity* identity, Failure& failu
   return FailWith(failure, FailureKind::kInvalidArgument, 0, kUserField, message);
 }
 
-void BecomeWorkload(const Plan& plan, const Identity& identity, const WorkloadStdio& stdio,
-                    const sys::Limit& nofile, int report, Failure& failure) {
-  Text<kMaxAccountText + 8> home, user;
-  List<const char*> env = plan.env;  // has room for these
-  if (!HasVariable(plan, "HOME="))
-    env.data[env.size++] = (home << "HOME=" << identity.home.c_str()).c_str();
-  if (!HasVariable(plan, "USER="))
-    env.data[env.size++] = (user << "USER=" << identity.name.c_str()).c_str();
-  env.data[env.size] = nullptr;
-  plan.argv.data[plan.argv.size] = nullptr;
-
-  if (setsid() < 0 && errno != EPERM) {  // EPERM: leads a group already
-    Fail(failure, "setsid");
-    return;
-  }
+bool PrepareWorkload(const Plan& plan, const Identity& identity, const WorkloadStdio& stdio,
+                     const sys::Limit& nofile, Failure& failure) {
+  if (setsid() < 0 && errno != EPERM) return Fail(failure, "setsid");  // EPERM: leads one already
   umask(kUmask);
-  if (!SetStdio(stdio, identity, failure) || !SetLimits(plan, nofile, failure) ||
-      !EnterWorkingDir(plan, failure)) {
-    return;
-  }
-  if (sys::CloseRange(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) {
-    Fail(failure, "close_range");
-    return;
-  }
-  if (!DropPrivileges(plan, identity, failure)) return;
+  if (!SetStdio(stdio, identity, failure) || !EnterWorkingDir(plan, failure)) return false;
+  if (sys::CloseRange(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return Fail(failure, "close_range");
+  // When nothing is opened any more.
+  if (!SetLimits(plan, nofile, failure)) return false;
+  if (!DropPrivileges(plan, identity, failure)) return false;
   // Changing ids has cleared this. It outlives exec unless the program gains privileges.
   if (!plan.init && prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
-    Fail(failure, "prctl", "PR_SET_PDEATHSIG");
-    return;
+    return Fail(failure, "prctl", "PR_SET_PDEATHSIG");
   }
-  if (!SendMessage(report, Message::kExecuting, nullptr, 0)) {
-    Fail(failure, "sendmsg", "monitor");
-    return;
-  }
-  if (plan.no_new_privs && !SetSeccomp(plan, failure)) return;
+  return !plan.no_new_privs || SetSeccomp(plan, failure);
+}
+
+void ExecWorkload(const Plan& plan, const Identity& identity, Failure& failure) {
+  Text<kMaxAccountText + 8> home, user;
+  home << "HOME=" << identity.home.c_str();
+  user << "USER=" << identity.name.c_str();
+  List<const char*> env = plan.env;  // has room for these
+  const bool has_home = HasVariable(plan, "HOME="), has_user = HasVariable(plan, "USER=");
+  if (!has_home) env.data[env.size++] = home.c_str();
+  if (!has_user) env.data[env.size++] = user.c_str();
+  env.data[env.size] = nullptr;
+  plan.argv.data[plan.argv.size] = nullptr;
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -17,11 +17,13 @@ struct WorkloadStdio {
 // Resolves plan.user with the container's /etc/passwd and /etc/group below `root`.
 bool FindIdentity(const Plan& plan, int root, Identity* identity, Failure& failure);
 
-// Becomes the workload: session, stdio, limits, directory, ids, capabilities, no_new_privs,
-// seccomp, exec. All other descriptors close. Returns only on failure. kExecuting is sent to
-// `report` when nothing is left to do but the filter and exec.
+// Everything that makes this process the workload but exec: session, stdio, limits, directory,
+// ids, capabilities, no_new_privs, seccomp. All other descriptors will close.
 // `nofile`: the limit on descriptors unless the plan has one.
-void BecomeWorkload(const Plan& plan, const Identity& identity, const WorkloadStdio& stdio,
-                    const sys::Limit& nofile, int report, Failure& failure);
+bool PrepareWorkload(const Plan& plan, const Identity& identity, const WorkloadStdio& stdio,
+                     const sys::Limit& nofile, Failure& failure);
+
+// Returns only on failure.
+void ExecWorkload(const Plan& plan, const Identity& identity, Failure& failure);
 
 }  // namespace minibox::init
