@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of a run, of a container, and of a start that nobody finished.
-#include <sys/wait.h>
-
 #include <csignal>
 
 #include "core/errors.h"
 #include "core/failpoint.h"
 #include "core/log.h"
-#include "core/process.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
-#include "core/syscalls.h"
-#include "runtime/monitor_reaper.h"
+#include "runtime/monitor_identity.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/state_machine.h"
 
@@ -19,27 +15,6 @@ namespace minibox {
 inline namespace v1 {
 
 namespace {
-
-bool SameRun(const runtime::MonitorIdentity& a, const runtime::MonitorIdentity& b) {
-  return a.pid == b.pid && a.start_time == b.start_time;
-}
-
-// A monitor that an earlier Runtime of this process started, and that has no connection any
-// more, is this process's child still.
-void ReapOwnChild(const runtime::MonitorIdentity& monitor) {
-  constexpr int kTimeoutMs = 20;  // from its last word to its end
-  const core::Fd pidfd(monitor.pid > 0 ? core::sys::PidfdOpen(monitor.pid) : -1);
-  if (!pidfd.valid()) return;
-  // Its number may be somebody else's by now.
-  const auto started = core::ProcessStartTime(monitor.pid);
-  siginfo_t info = {};
-  if (!started.ok() || *started != monitor.start_time ||
-      waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info,
-             WEXITED | WNOHANG | WNOWAIT | __WALL) != 0) {
-    return;
-  }
-  (void)runtime::ReapMonitor(pidfd.get(), kTimeoutMs);
-}
 
 ExitStatus Unobserved(std::string error) {
   ExitStatus exit;
@@ -62,27 +37,13 @@ StatusOr<Runtime::Impl::Locked> Runtime::Impl::Lock(const ContainerId& id,
 StatusOr<runtime::MonitorConnection> Runtime::Impl::Connect(
     const runtime::ContainerRecord& record) const {
   auto dir = run_dir.OpenDir(record.info.id.ToString());
-  if (dir.ok()) {
-    auto connection = runtime::ConnectMonitor(dir->fd());
-    if (connection.ok() || (connection.status().code() != StatusCode::kNotFound &&
-                            connection.status().code() != StatusCode::kUnavailable)) {
-      return connection;
-    }
-  } else if (dir.status().code() != StatusCode::kNotFound) {
-    return dir.status();
-  }
-  // Somebody may have swept the directory of sockets: a container that runs stays alone.
-  const auto started = core::ProcessStartTime(record.monitor.pid);
-  if (record.monitor.pid > 0 && record.boot_id == boot_id_ && started.ok() &&
-      *started == record.monitor.start_time && !record.starting) {
-    auto exit = runtime::ContainerDir::Open(*images->root, record.info.id);
-    const auto recorded = exit.ok()
-                              ? exit->ReadExit()
-                              : StatusOr<std::optional<ExitStatus>>(std::optional<ExitStatus>());
-    if (recorded.ok() && !*recorded) {
-      return core::Internal(core::StrCat("the monitor of container ", record.info.id.ToString(),
-                                         " runs, but its socket is gone"));
-    }
+  auto connection = dir.ok() ? runtime::ConnectMonitor(dir->fd())
+                             : StatusOr<runtime::MonitorConnection>(dir.status());
+  if (connection.ok() || connection.status().code() != StatusCode::kNotFound) return connection;
+  // Somebody may have swept the directory of sockets: a container that runs is left alone.
+  if (record.boot_id == boot_id_ && runtime::IsAlive(record.monitor)) {
+    return core::Internal(core::StrCat("the monitor of container ", record.info.id.ToString(),
+                                       " runs, but its socket is gone"));
   }
   return core::Error(StatusCode::kUnavailable, "", "the container's monitor is gone");
 }
@@ -121,7 +82,7 @@ StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
     exit = Unobserved(container.record.boot_id == boot_id_ ? "monitor lost" : "host restarted");
   }
   ReleaseRun(container.id());
-  ReapOwnChild(container.record.monitor);
+  runtime::ReapOwnChild(container.record.monitor);
   runtime::ContainerRecord& record = container.record;
   ContainerInfo& info = record.info;
   info.state = ContainerState::kExited;
@@ -135,7 +96,11 @@ StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
   snapshot_->Touch();
   auto config = container.dir.ReadConfig();
   if (config.ok() && config->spec.remove_on_exit) {
-    MBX_RETURN_IF_ERROR(RemoveLocked(std::move(container)));
+    const Status removed = RemoveLocked(std::move(container));
+    if (!removed.ok()) {
+      core::LogWarning("runtime", core::StrCat("removal of container ", info.id.ToString(), ": ",
+                                               removed.message(), ", left for the next recovery"));
+    }
   }
   return *exit;
 }
@@ -151,8 +116,8 @@ StatusOr<ExitStatus> Runtime::Impl::FinishRun(const ContainerId& id,
     return container.status();
   }
   const ContainerInfo& info = container->record.info;
-  if (!SameRun(container->record.monitor, monitor) || !runtime::IsLive(info.state)) {
-    if (SameRun(container->record.monitor, monitor) && info.exit) return *info.exit;
+  if (!runtime::SameRun(container->record.monitor, monitor) || !runtime::IsLive(info.state)) {
+    if (runtime::SameRun(container->record.monitor, monitor) && info.exit) return *info.exit;
     return told ? *told : Unobserved("recorded by somebody else and replaced by another run");
   }
   return FinishLocked(std::move(*container), told);
@@ -168,7 +133,7 @@ Status Runtime::Impl::RemoveLocked(Locked container) {
   }
   if (run_dir.Exists(name)) {
     ReleaseRun(container.id());
-    ReapOwnChild(record.monitor);
+    runtime::ReapOwnChild(record.monitor);
   }
   auto config = container.dir.ReadConfig();
   for (const std::string& volume :

@@ -268,6 +268,7 @@ StatusOr<core::WaitResult> LaunchAttempt::EndMonitor() {
   (void)init::SendMessage(control_.get(), init::Message::kAbort, nullptr, 0, nullptr, 0, nullptr, 0,
                           false);
   control_.reset();
+  output_.reset();  // or it would wait for us to read
   const core::Fd pidfd = std::move(pidfd_);
   pollfd polled{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
   int ready;

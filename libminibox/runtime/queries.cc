@@ -4,11 +4,11 @@
 
 #include "core/errors.h"
 #include "core/log.h"
-#include "core/process.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/dir_watch.h"
 #include "runtime/log_reader.h"
+#include "runtime/monitor_identity.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/spec_validate.h"
 #include "runtime/state_machine.h"
@@ -42,10 +42,7 @@ StatusOr<runtime::ContainerRecord> Runtime::Impl::Observe(const ContainerId& id)
   auto exit = dir.ReadExit();
   if (!exit.ok()) return exit.status();
   if (!*exit) {
-    const auto started = core::ProcessStartTime(record.monitor.pid);
-    if (record.boot_id == boot_id_ && started.ok() && *started == record.monitor.start_time) {
-      return record;
-    }
+    if (record.boot_id == boot_id_ && runtime::IsAlive(record.monitor)) return record;
     // The monitor writes first and dies then.
     exit = dir.ReadExit();
     if (!exit.ok()) return exit.status();

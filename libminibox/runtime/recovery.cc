@@ -4,7 +4,8 @@
 // The lock tells a start that is under way from one whose process died: the former's is held.
 // Only what belongs to this data root and run directory is touched: other groups below the
 // same cgroup parent, and links of the same name, may be another data root's.
-#include <csignal>
+#include <algorithm>
+#include <chrono>
 
 #include "core/errors.h"
 #include "core/log.h"
@@ -19,6 +20,9 @@ namespace minibox {
 inline namespace v1 {
 
 namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kFirstPause{20}, kLongestPause{500};
 
 // A record that does not parse is set aside; what can be said without it is that the container
 // exists and how it is configured.
@@ -35,37 +39,8 @@ StatusOr<runtime::ContainerRecord> RebuildRecord(const runtime::ContainerDir& di
 
 }  // namespace
 
-void Runtime::Impl::Adopt(const ContainerId& id) {
-  auto container = Lock(id, stopping_.get_token());
-  if (!container.ok() || !runtime::IsLive(container->record.info.state)) return;
-  const runtime::ContainerRecord& record = container->record;
-  if (supervisor_->IsWatched(id, record.monitor)) return;
-  auto connection = Connect(record);
-  if (!connection.ok()) {
-    if (connection.status().code() == StatusCode::kUnavailable) {
-      (void)FinishLocked(std::move(*container), std::nullopt);
-    }
-    return;
-  }
-  const Status watched = supervisor_->Watch(id, record.monitor, std::move(*connection));
-  if (!watched.ok()) core::LogWarning("runtime", core::StrCat(watched.message(), ", ignoring"));
-}
-
-Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
-  MBX_ASSIGN_OR_RETURN(runtime::ContainerDir dir, runtime::ContainerDir::Open(*images->root, id));
-  MBX_ASSIGN_OR_RETURN(std::optional<core::FileLock> lock, dir.TryLock(*images->root));
-  if (!lock) {
-    // Somebody is at work. If that is a start, its exit is to be noticed here as well.
-    pool_->Submit([this, id] { Adopt(id); });
-    return Status();
-  }
-  auto record = dir.ReadRecord();
-  if (!record.ok()) {
-    core::LogWarning("runtime", core::StrCat(record.status().message(), ", set aside"));
-    record = RebuildRecord(dir);
-    if (!record.ok()) return record.status();
-  }
-  Locked container{std::move(dir), std::move(*lock), std::move(*record)};
+Status Runtime::Impl::Settle(Locked container) {
+  const ContainerId id = container.id();
   const ContainerInfo& info = container.record.info;
   if (info.state == ContainerState::kRemoving) return RemoveLocked(std::move(container));
   if (container.record.starting || container.record.provisional) {
@@ -73,12 +48,11 @@ Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
   }
   if (!runtime::IsLive(info.state)) {
     if (run_dir.Exists(id.ToString())) ReleaseRun(id);
-    auto config = container.dir.ReadConfig();
-    if (info.state == ContainerState::kExited && config.ok() && config->spec.remove_on_exit) {
-      return RemoveLocked(std::move(container));
-    }
-    return Status();
+    if (info.state != ContainerState::kExited) return Status();
+    MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
+    return config.spec.remove_on_exit ? RemoveLocked(std::move(container)) : Status();
   }
+  if (supervisor_->IsWatched(id, container.record.monitor)) return Status();
   MBX_ASSIGN_OR_RETURN(const std::optional<ExitStatus> exit, container.dir.ReadExit());
   if (!exit && container.record.boot_id == boot_id_) {
     auto connection = Connect(container.record);
@@ -88,6 +62,57 @@ Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
     if (connection.status().code() != StatusCode::kUnavailable) return connection.status();
   }
   return FinishLocked(std::move(container), exit).status();
+}
+
+void Runtime::Impl::Adopt(const ContainerId& id) {
+  {
+    const absl::MutexLock lock(&adopting_mutex_);
+    if (!adopting_.insert(id).second) return;
+  }
+  TryAdopt(id, kFirstPause);
+}
+
+void Runtime::Impl::TryAdopt(const ContainerId& id, std::chrono::milliseconds pause) {
+  auto dir = runtime::ContainerDir::Open(*images->root, id);
+  auto lock = dir.ok() ? dir->TryLock(*images->root) : dir.status();
+  if (lock.ok() && !*lock) {
+    // Not by waiting for the lock: a start may take long, and others need the thread.
+    loop_->AddTimer(std::chrono::steady_clock::now() + pause, [this, id, pause] {
+      if (stopping_.stop_requested()) return;
+      pool_->Submit([this, id, pause] { TryAdopt(id, std::min(pause * 2, kLongestPause)); });
+    });
+    return;
+  }
+  {
+    // What happens from here on is another event.
+    const absl::MutexLock guard(&adopting_mutex_);
+    adopting_.erase(id);
+  }
+  if (!lock.ok()) return;
+  auto record = dir->ReadRecord();
+  if (!record.ok()) return;
+  const Status settled = Settle({std::move(*dir), std::move(**lock), std::move(*record)});
+  if (!settled.ok() && settled.code() != StatusCode::kNotFound) {
+    core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ": ", settled.message(),
+                                             ", left for the next recovery"));
+  }
+}
+
+Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
+  MBX_ASSIGN_OR_RETURN(runtime::ContainerDir dir, runtime::ContainerDir::Open(*images->root, id));
+  MBX_ASSIGN_OR_RETURN(std::optional<core::FileLock> lock, dir.TryLock(*images->root));
+  if (!lock) {
+    // Somebody is at work. What becomes of it is to be noticed here as well.
+    Adopt(id);
+    return Status();
+  }
+  auto record = dir.ReadRecord();
+  if (!record.ok()) {
+    core::LogWarning("runtime", core::StrCat(record.status().message(), ", set aside"));
+    record = RebuildRecord(dir);
+    if (!record.ok()) return record.status();
+  }
+  return Settle({std::move(dir), std::move(*lock), std::move(*record)});
 }
 
 void Runtime::Impl::RecoverRunDirEntry(const std::string& name) {

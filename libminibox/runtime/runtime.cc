@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "absl/synchronization/notification.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/process.h"
@@ -59,6 +60,12 @@ Runtime::Impl::~Impl() {
   stopping_.request_stop();
   if (snapshot_) snapshot_->Close();
   if (supervisor_) supervisor_->Close();
+  if (loop_) {
+    // A timer that did not see the request has run when this has.
+    absl::Notification passed;
+    loop_->Post([&passed] { passed.Notify(); });
+    passed.WaitForNotification();
+  }
   pool_.reset();
   supervisor_.reset();
   snapshot_.reset();
@@ -116,10 +123,13 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
   callbacks.on_new = [self](const ContainerId& id) {
     self->pool_->Submit([self, id] { self->Adopt(id); });
   };
+  MBX_ASSIGN_OR_RETURN(const core::RootDir containers,
+                       impl->images->root->dir().OpenDir(runtime::kContainers));
   // Before recovery looks, so that a container that appears meanwhile is seen by one of them.
+  const std::vector<int> directories = {impl->run_dir.fd(), containers.fd()};
   MBX_ASSIGN_OR_RETURN(
       impl->supervisor_,
-      runtime::Supervisor::Create(impl->loop_.get(), impl->run_dir.fd(), std::move(callbacks)));
+      runtime::Supervisor::Create(impl->loop_.get(), directories, std::move(callbacks)));
   MBX_RETURN_IF_ERROR(impl->Recover());
   return impl;
 }

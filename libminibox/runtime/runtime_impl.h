@@ -11,14 +11,17 @@
 // process may finish what another began. Nothing about a container is cached here.
 #pragma once
 
-#include <map>
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "core/event_loop.h"
 #include "core/root_dir.h"
 #include "core/thread_pool.h"
@@ -130,13 +133,20 @@ struct Runtime::Impl {
   StatusOr<runtime::MonitorConnection> Connect(const runtime::ContainerRecord& record) const;
   // SIGKILL, and the end of it.
   void KillRun(const runtime::ContainerRecord& record);
+  // What a container needs that nobody holds the lock of: is its run watched, was its start or
+  // its removal interrupted?
+  Status Settle(Locked container);
   Status RecoverContainer(const ContainerId& id);
   void RecoverRunDirEntry(const std::string& name);
-  // Watches the container's monitor if it runs; called for what other processes started.
+  // Settles what appears in the directories, as soon as its lock is free: other processes start
+  // containers, and die while they do.
   void Adopt(const ContainerId& id);
+  void TryAdopt(const ContainerId& id, std::chrono::milliseconds pause);
 
   // Ends what waits for locks in the background.
   std::stop_source stopping_;
+  absl::Mutex adopting_mutex_;
+  std::set<ContainerId> adopting_ ABSL_GUARDED_BY(adopting_mutex_);
   std::string boot_id_;
   std::unique_ptr<core::EventLoop> loop_;
   std::unique_ptr<core::ThreadPool> pool_;

@@ -177,8 +177,11 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   for (const core::Fd& fd : binds.fds) fds.binds.push_back(fd.get());
   for (const core::Fd& fd : reservation.sockets) fds.held.push_back(fd.get());
   runtime::LaunchHooks hooks;
+  TimePoint released;
   hooks.configure = [&](const runtime::SetUp& set_up) {
-    return Configure(container, set_up, *cgroup, spec, endpoint);
+    const Status configured = Configure(container, set_up, *cgroup, spec, endpoint);
+    released = std::chrono::system_clock::now();
+    return configured;
   };
   MBX_FAILPOINT("start.launch");
   MBX_ASSIGN_OR_RETURN(runtime::Launched launched,
@@ -193,7 +196,8 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   ContainerInfo& info = running.info;
   info.state = ContainerState::kRunning;
   info.pid = launched.pid;
-  info.started = std::chrono::system_clock::now();
+  // Not now: a short workload may have ended already.
+  info.started = released;
   info.exit.reset();
   info.error.clear();
   info.ip = endpoint.ip;

@@ -81,7 +81,8 @@ struct Supervisor::Impl {
 Supervisor::Supervisor() : impl_(std::make_unique<Impl>()) {}
 Supervisor::~Supervisor() { Close(); }
 
-StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(core::EventLoop* loop, int run_dir,
+StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(core::EventLoop* loop,
+                                                         const std::vector<int>& directories,
                                                          Callbacks callbacks) {
   std::unique_ptr<Supervisor> supervisor(new Supervisor);
   Impl& impl = *supervisor->impl_;
@@ -89,9 +90,11 @@ StatusOr<std::unique_ptr<Supervisor>> Supervisor::Create(core::EventLoop* loop, 
   impl.callbacks = std::move(callbacks);
   core::Fd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify.valid()) return core::SysError("inotify_init1", "");
-  const std::string path = core::StrCat("/proc/self/fd/", run_dir);
-  if (inotify_add_watch(inotify.get(), path.c_str(), IN_CREATE | IN_ONLYDIR) < 0) {
-    return core::SysError("inotify_add_watch", path);
+  for (const int directory : directories) {
+    const std::string path = core::StrCat("/proc/self/fd/", directory);
+    if (inotify_add_watch(inotify.get(), path.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0) {
+      return core::SysError("inotify_add_watch", path);
+    }
   }
   impl.inotify = std::move(inotify);
   MBX_ASSIGN_OR_RETURN(impl.inotify_watch, loop->Add(impl.inotify.get(), EPOLLIN,

@@ -2,12 +2,14 @@
 // Notices the ends of runs, and runs that other processes start.
 //
 //   monitor.sock of each run ──> event loop ──> on_exit(id, run, what the monitor said)
-//   inotify on RunDir        ──> event loop ──> on_new(id): a directory <id> has appeared
+//   inotify on RunDir and    ──> event loop ──> on_new(id): a directory <id> has appeared
+//   containers/
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/event_loop.h"
 #include "minibox/runtime.h"
@@ -24,8 +26,9 @@ class Supervisor {
         on_exit{};
     std::function<void(const ContainerId&)> on_new{};
   };
-  // `loop` outlives the supervisor; `run_dir` is borrowed for the call.
-  static StatusOr<std::unique_ptr<Supervisor>> Create(core::EventLoop* loop, int run_dir,
+  // `loop` outlives the supervisor; the directories are borrowed for the call.
+  static StatusOr<std::unique_ptr<Supervisor>> Create(core::EventLoop* loop,
+                                                      const std::vector<int>& directories,
                                                       Callbacks callbacks);
   ~Supervisor();
 

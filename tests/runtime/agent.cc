@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Another process on the same directories, which may die anywhere.
 //
-//   runtime_test_agent <root> <cgroup parent> <kill at the n-th failpoint, 0: never> <command> [id]
+//   runtime_test_agent <root> <cgroup parent> <kill at the n-th failpoint, 0: never>
+//                      <command> <argument>
 //
-// Commands: run, start, stop, remove. Exits with 0 when done.
+// Commands: run <network>; start, stop, remove <id>. Exits with 0 when done.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -31,8 +32,8 @@ int Fail(const Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return 2;
-  const std::string root = argv[1];
+  if (argc != 6) return 2;
+  const std::string root = argv[1], argument = argv[5];
   const std::string_view command = argv[4];
   auto store = Store::Open({.root = root + "/data"});
   if (!store.ok()) return Fail(store.status());
@@ -43,23 +44,20 @@ int main(int argc, char** argv) {
   if (!runtime.ok()) return Fail(runtime.status());
   if (const int n = atoi(argv[3]); n > 0) minibox::core::SetKillNth(n);
 
-  auto id = argc > 5 ? ContainerId::Parse(argv[5]) : ContainerId::Parse("00000000");
-  if (!id.ok()) return Fail(id.status());
-  Status done;
   if (command == "run") {
     ContainerSpec spec;
     spec.image = "busybox";
     spec.command = {"sh", "-c", "echo ready; exec sleep 1000"};
-    spec.network = "none";
-    done = runtime->Run(spec).status();
-  } else if (command == "start") {
-    done = runtime->Start(*id).status();
-  } else if (command == "stop") {
-    done = runtime->Stop(*id).status();
-  } else if (command == "remove") {
-    done = runtime->Remove(*id, /*force=*/true);
-  } else {
-    return 2;
+    spec.network = argument;
+    if (argument == "bridge") spec.ports = {{"", 18080, 80}};
+    const Status done = runtime->Run(spec).status();
+    return done.ok() ? 0 : Fail(done);
   }
+  const auto id = ContainerId::Parse(argument);
+  if (!id.ok()) return Fail(id.status());
+  Status done(minibox::StatusCode::kInvalidArgument, "unknown command");
+  if (command == "start") done = runtime->Start(*id).status();
+  if (command == "stop") done = runtime->Stop(*id).status();
+  if (command == "remove") done = runtime->Remove(*id, /*force=*/true);
   return done.ok() ? 0 : Fail(done);
 }

@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "core/root_dir.h"
+#include "runtime/dir_watch.h"
 #include "runtime/runtime_fixture.h"
 
 namespace minibox::testing {
@@ -338,6 +340,20 @@ TEST_F(Lifecycle, AggregateFollows) {
   struct stat st;
   ASSERT_EQ(stat(DataPath("state.json").c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 07777, 0600u);
+}
+
+TEST_F(Lifecycle, AggregateFollowsWithoutBeingAsked) {
+  const auto root = core::RootDir::Open(root_ + "/data");
+  ASSERT_TRUE(root.ok());
+  auto watch = runtime::DirWatch::Create(root->fd());
+  ASSERT_TRUE(watch.ok());
+  const ContainerInfo info = Start(Shell("exec sleep 1000"));
+  const auto begin = std::chrono::steady_clock::now();
+  while (!root->Exists("state.json") ||
+         root->ReadFile("state.json", 1u << 20)->find("\"running\"") == std::string::npos) {
+    ASSERT_TRUE(watch->Wait({}).ok());
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+  }
 }
 
 TEST_F(Lifecycle, RecordsAreForTheirOwnerOnly) {

@@ -89,6 +89,21 @@ TEST_F(Limits, CpusetIsApplied) {
   EXPECT_EQ(RunShell(spec).out, "Cpus_allowed_list:\t0\n");
 }
 
+TEST_F(Limits, WhatTheHostCannotApplyIsRefusedByName) {
+  ContainerSpec spec = Shell("true");
+  spec.resources.io_weight = 500;
+  const auto info = runtime().Run(spec);
+  if (info.ok()) {
+    // Where it can be applied, it is.
+    ASSERT_TRUE(runtime().Wait(info->id).ok());
+    return;
+  }
+  EXPECT_EQ(info.status().reason(), "unsupported_by_host") << info.status().ToString();
+  EXPECT_EQ(info.status().field(), "io_weight");
+  EXPECT_THAT(info.status().message(), HasSubstr("cannot apply io_weight: cgroup controller"));
+  ExpectNothingLeft();
+}
+
 TEST_F(Limits, OomScoreHolds) {
   ContainerSpec spec = Shell("cat /proc/self/oom_score_adj");
   spec.resources.oom_score_adj = 123;

@@ -154,5 +154,37 @@ TEST_F(ContainerNetwork, AFailureAnywhereInARunLeavesNothing) {
   RemoveBridge();
 }
 
+TEST_F(ContainerNetwork, DeathAnywhereInARunLeavesNothing) {
+  ASSERT_EQ(Agent(0, "run", "bridge"), 0);
+  ASSERT_TRUE(runtime().Remove(runtime().List()->front().id, true).ok());
+  int n = 1;
+  for (; n < 300; ++n) {
+    const int status = Agent(n, "run", "bridge");
+    Reopen();
+    const auto all = runtime().List();
+    ASSERT_TRUE(all.ok());
+    for (const ContainerInfo& info : *all) {
+      EXPECT_EQ(info.state, ContainerState::kRunning) << "killed at " << n;
+      EXPECT_TRUE(runtime().Remove(info.id, true).ok());
+    }
+    ExpectNothingLeft();
+    EXPECT_EQ(Cgroups(), "") << "killed at " << n;
+    auto network = Network::Open(network_options_);
+    ASSERT_TRUE(network.ok());
+    const auto networks = network->List();
+    ASSERT_TRUE(networks.ok());
+    for (const NetworkInfo& each : *networks) {
+      EXPECT_TRUE(each.containers.empty()) << "killed at " << n;
+    }
+    if (!WasKilled(status)) {
+      EXPECT_EQ(status, 0);
+      break;
+    }
+  }
+  EXPECT_GT(n, 25);
+  EXPECT_LT(n, 300);
+  RemoveBridge();
+}
+
 }  // namespace
 }  // namespace minibox::testing

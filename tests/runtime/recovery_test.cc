@@ -3,19 +3,16 @@
 // one does not find.
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "core/failpoint.h"
 #include "core/file_lock.h"
 #include "core/root_dir.h"
 #include "runtime/runtime_fixture.h"
-
-extern char** environ;
 
 namespace minibox::testing {
 namespace {
@@ -25,33 +22,6 @@ constexpr int kMaxSteps = 300;
 
 class Recovery : public RuntimeTest {
  protected:
-  // The wait status of runtime_test_agent.
-  int Agent(int kill_nth, const std::string& command, const std::string& id = "") {
-    std::string arguments[] = {MBX_RUNTIME_AGENT,        root_,   options_.cgroup_parent,
-                               std::to_string(kill_nth), command, id};
-    char* argv[7] = {};
-    for (size_t i = 0; i < 6; ++i) argv[i] = arguments[i].data();
-    if (id.empty()) argv[5] = nullptr;
-    pid_t pid = -1;
-    EXPECT_EQ(posix_spawn(&pid, MBX_RUNTIME_AGENT, nullptr, nullptr, argv, environ), 0);
-    int status = -1;
-    EXPECT_EQ(waitpid(pid, &status, 0), pid);
-    return status;
-  }
-  static bool WasKilled(int status) { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
-
-  static std::string OurCgroups() {
-    std::string found;
-    std::error_code error;
-    for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
-      const std::string parent = hierarchy.path().string() + "/mbxtest-runtime";
-      for (const auto& group : fs::directory_iterator(parent + "/minibox", error)) {
-        if (group.is_directory()) found += group.path().string() + " ";
-      }
-    }
-    return found;
-  }
-
   // Changes a key of state.json, as time or accidents do.
   void EditRecord(const ContainerId& id, const std::string& from, const std::string& to) {
     const std::string path = DataPath("containers/" + id.ToString() + "/state.json");
@@ -171,7 +141,7 @@ TEST_F(Recovery, ContainerThatIsBeingStartedIsLeftAlone) {
 }
 
 TEST_F(Recovery, ContainersOfOtherProcessesAreSupervised) {
-  ASSERT_EQ(Agent(0, "run"), 0);
+  ASSERT_EQ(Agent(0, "run", "none"), 0);
   ASSERT_EQ(runtime().List()->size(), 1u);
   const ContainerInfo info = runtime().List()->front();
   EXPECT_EQ(info.state, ContainerState::kRunning);
@@ -180,7 +150,53 @@ TEST_F(Recovery, ContainersOfOtherProcessesAreSupervised) {
   kill(info.pid, SIGKILL);
   while (*Record(info.id).GetString("status") != "exited") std::this_thread::yield();
   EXPECT_EQ(*Record(info.id).GetInt("exit_code"), 137);
-  EXPECT_EQ(OurCgroups(), "");
+  EXPECT_EQ(Cgroups(), "");
+}
+
+TEST_F(Recovery, OtherProcessesStopStartAndRemove) {
+  const ContainerInfo info = Start(Shell("exec sleep 1000"));
+  const std::string id = info.id.ToString();
+  EXPECT_EQ(Agent(0, "stop", id), 0);
+  EXPECT_EQ(runtime().Inspect(info.id)->exit->code, 143);
+  EXPECT_EQ(Agent(0, "start", id), 0);
+  EXPECT_EQ(runtime().Inspect(info.id)->state, ContainerState::kRunning);
+  EXPECT_NE(Agent(0, "start", id), 0);
+  EXPECT_EQ(Agent(0, "remove", id), 0);
+  EXPECT_EQ(runtime().Inspect(info.id).status().reason(), "container_not_found");
+}
+
+TEST_F(Recovery, DeathOfAMonitorIsTheEndOfItsContainer) {
+  const ContainerInfo info = Start(Shell("exec sleep 1000"));
+  kill(static_cast<pid_t>(*Record(info.id).Get("monitor").GetInt("pid")), SIGKILL);
+  const auto exit = runtime().Wait(info.id);
+  ASSERT_TRUE(exit.ok()) << exit.status().ToString();
+  EXPECT_EQ(exit->code, -1);
+  EXPECT_EQ(exit->error, "monitor lost");
+  EXPECT_EQ(runtime().Inspect(info.id)->state, ContainerState::kExited);
+  EXPECT_EQ(Cgroups(), "");
+  EXPECT_TRUE(runtime().Start(info.id).ok());
+}
+
+TEST_F(Recovery, ALivingProcessCleansUpAfterADeadOne) {
+  // Without a new start of anything: this process sees what appears, and that its maker dies.
+  for (int n = 1; n < kMaxSteps; ++n) {
+    const int status = Agent(n, "run", "none");
+    while (true) {
+      const auto all = runtime().List();
+      ASSERT_TRUE(all.ok());
+      const bool settled = std::all_of(all->begin(), all->end(), [](const ContainerInfo& info) {
+        return info.state == ContainerState::kRunning;
+      });
+      if (settled) break;
+      std::this_thread::yield();
+    }
+    const auto running = runtime().List();
+    for (const ContainerInfo& info : *running) {
+      EXPECT_TRUE(runtime().Remove(info.id, true).ok());
+    }
+    if (!WasKilled(status)) break;
+  }
+  Reopen();  // sweeps leases and temporary files
 }
 
 TEST_F(Recovery, AFailureAnywhereInARunLeavesNothing) {
@@ -192,7 +208,7 @@ TEST_F(Recovery, AFailureAnywhereInARunLeavesNothing) {
     if (info.ok()) break;
     EXPECT_NE(info.status().reason(), "") << info.status().ToString();
     EXPECT_EQ(runtime().List()->size(), 0u) << "after " << info.status().ToString();
-    EXPECT_EQ(OurCgroups(), "") << "after " << info.status().ToString();
+    EXPECT_EQ(Cgroups(), "") << "after " << info.status().ToString();
     ExpectNothingLeft();
   }
   EXPECT_GT(n, 20);
@@ -211,7 +227,7 @@ TEST_F(Recovery, AFailureAnywhereInAStartKeepsTheContainer) {
     const auto after = runtime().Inspect(created->id);
     ASSERT_TRUE(after.ok()) << after.status().ToString();
     EXPECT_EQ(after->state, ContainerState::kCreated);
-    EXPECT_EQ(OurCgroups(), "") << "after " << info.status().ToString();
+    EXPECT_EQ(Cgroups(), "") << "after " << info.status().ToString();
     EXPECT_FALSE(fs::exists(root_ + "/run/" + created->id.ToString()));
   }
   EXPECT_GT(n, 10);
@@ -221,7 +237,7 @@ TEST_F(Recovery, AFailureAnywhereInAStartKeepsTheContainer) {
 TEST_F(Recovery, DeathAnywhereInARunLeavesNothing) {
   int n = 1;
   for (; n < kMaxSteps; ++n) {
-    const int status = Agent(n, "run");
+    const int status = Agent(n, "run", "none");
     Reopen();
     const auto all = runtime().List();
     ASSERT_TRUE(all.ok());
@@ -231,7 +247,7 @@ TEST_F(Recovery, DeathAnywhereInARunLeavesNothing) {
       EXPECT_TRUE(runtime().Remove(info.id, true).ok());
     }
     ExpectNothingLeft();
-    EXPECT_EQ(OurCgroups(), "") << "killed at " << n;
+    EXPECT_EQ(Cgroups(), "") << "killed at " << n;
     if (!WasKilled(status)) {
       EXPECT_EQ(status, 0);
       break;
@@ -252,7 +268,7 @@ TEST_F(Recovery, DeathAnywhereInARemovalIsFinishedOrUndone) {
       EXPECT_TRUE(runtime().Remove(info.id, true).ok()) << "killed at " << n;
     }
     ExpectNothingLeft();
-    EXPECT_EQ(OurCgroups(), "") << "killed at " << n;
+    EXPECT_EQ(Cgroups(), "") << "killed at " << n;
     if (!WasKilled(status)) break;
   }
   EXPECT_GT(n, 2);

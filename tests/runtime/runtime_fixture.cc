@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+
+extern char** environ;
 
 namespace minibox::testing {
 
@@ -144,6 +149,34 @@ void RuntimeTest::ExpectNothingLeft() {
   EXPECT_EQ(entries(root_ + "/run"), "ids ");
   EXPECT_EQ(entries(root_ + "/run/ids"), "");
   EXPECT_EQ(entries(DataPath("leases")), "");
+}
+
+std::string RuntimeTest::Cgroups() {
+  std::string found;
+  std::error_code error;
+  for (const auto& hierarchy : fs::directory_iterator("/sys/fs/cgroup", error)) {
+    const std::string parent = hierarchy.path().string() + "/" + kCgroupParent;
+    for (const auto& group : fs::directory_iterator(parent + "/minibox", error)) {
+      if (group.is_directory()) found += group.path().string() + " ";
+    }
+  }
+  return found;
+}
+
+int RuntimeTest::Agent(int kill_nth, std::string command, std::string argument) {
+  std::string arguments[] = {MBX_RUNTIME_AGENT,        root_,   kCgroupParent,
+                             std::to_string(kill_nth), command, argument};
+  char* argv[std::size(arguments) + 1] = {};
+  for (size_t i = 0; i < std::size(arguments); ++i) argv[i] = arguments[i].data();
+  pid_t pid = -1;
+  EXPECT_EQ(posix_spawn(&pid, argv[0], nullptr, nullptr, argv, environ), 0);
+  int status = -1;
+  EXPECT_EQ(waitpid(pid, &status, 0), pid);
+  return status;
+}
+
+bool RuntimeTest::WasKilled(int status) {
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 void RuntimeNetworkTest::SetUp() {

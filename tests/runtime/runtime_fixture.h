@@ -52,8 +52,14 @@ class RuntimeTest : public ::testing::Test {
     return root_ + "/data/" + std::string(below);
   }
   json::Value Record(const ContainerId& id) const;
-  // containers/, RunDir, id ranges, cgroups and leases hold nothing.
+  // containers/, RunDir, id ranges and leases hold nothing.
   void ExpectNothingLeft();
+  // Our control groups that exist, "" if there are none.
+  static std::string Cgroups();
+
+  // The wait status of runtime_test_agent, a process that dies at the n-th failpoint (0: never).
+  int Agent(int kill_nth, std::string command, std::string argument = "");
+  static bool WasKilled(int status);
 
   Scratch scratch_;
   std::string root_;
