@@ -36,8 +36,9 @@ constexpr size_t kMaxLayoutFile = 4096;
 constexpr std::time_t kStaleAfterSeconds = 600;
 
 // Parents first.
-constexpr std::array kDirectories = {kBlobs,   kBlobs256,   kExtracted,  kLazy,     kLayers, kCache,
-                                     kVolumes, kVolumeMeta, kContainers, kNetworks, kLeases, kTmp};
+constexpr std::array kDirectories = {kBlobs,  kBlobs256, kExtracted,  kLazy,       kLayers,
+                                     kCache,  kVolumes,  kVolumeMeta, kContainers, kNetworks,
+                                     kLeases, kPartial,  kTmp};
 // Records and what locks one of them; those of leases have locks of their own.
 constexpr std::pair<std::string_view, std::string_view> kRecordLocks[] = {
     {kVolumeMeta, kVolumeLock}, {kLayers, kSnapshotLock}};

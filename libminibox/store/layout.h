@@ -20,6 +20,7 @@ inline constexpr std::string_view kVolumes = "volumes";
 inline constexpr std::string_view kVolumeMeta = "volumes/.meta";
 inline constexpr std::string_view kNetworks = "networks";
 inline constexpr std::string_view kLeases = "leases";
+inline constexpr std::string_view kPartial = "partial";
 inline constexpr std::string_view kTmp = "tmp";
 
 inline constexpr std::string_view kRecordSuffix = ".json";
@@ -27,6 +28,7 @@ inline constexpr std::string_view kRecordSuffix = ".json";
 // Keys of DataRoot::LockKey, before a layer's diff id, a cache key, a volume's name.
 inline constexpr std::string_view kLayerLock = "store/layer/";
 inline constexpr std::string_view kSnapshotLock = "store/snapshot/";
+inline constexpr std::string_view kPartialLock = "store/partial/";
 inline constexpr std::string_view kVolumeLock = "store/volume/";
 
 }  // namespace minibox::store

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "store/partial_blobs.h"
 #include "store/store_impl.h"
 #include "store/usage.h"
 
@@ -17,7 +18,9 @@ StatusOr<Store> Store::Open(const StoreOptions& options) {
                        store::DataRoot::Open(options.root.native(), options.create_if_missing));
   auto impl = std::make_shared<Impl>(std::move(root));
   // What is left over is in nobody's way.
-  for (const Status& swept : {impl->root->SweepTemporary(), impl->leases.Sweep()}) {
+  const store::PartialBlobs partial(impl->root);
+  for (const Status& swept :
+       {impl->root->SweepTemporary(), impl->leases.Sweep(), partial.Sweep().status()}) {
     if (!swept.ok()) {
       core::LogWarning("store", core::StrCat("sweep: ", swept.message(), ", ignoring"));
     }

@@ -21,9 +21,10 @@ using ::testing::IsEmpty;
 class DataRootTest : public StoreFixture {};
 
 TEST_F(DataRootTest, CreatesTheTree) {
-  EXPECT_THAT(*dir().List(""), ElementsAre("blobs", "cache", "containers", "extracted",
-                                           "index.json", "layers", "lazy", "leases", "networks",
-                                           "oci-layout", "store.lock", "tmp", "volumes"));
+  EXPECT_THAT(
+      *dir().List(""),
+      ElementsAre("blobs", "cache", "containers", "extracted", "index.json", "layers", "lazy",
+                  "leases", "networks", "oci-layout", "partial", "store.lock", "tmp", "volumes"));
   for (const char* name : {"", "blobs", "blobs/sha256", "containers", "volumes", "volumes/.meta"}) {
     EXPECT_EQ(dir().Stat(name)->st_mode & 07777, 0700u) << name;
   }
