@@ -44,12 +44,15 @@ ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()) {
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Close(); }
+
+void ThreadPool::Close() {
   {
     absl::MutexLock lock(&impl_->mutex);
     impl_->stopping = true;
   }
   for (std::thread& thread : impl_->threads) thread.join();
+  impl_->threads.clear();
 }
 
 void ThreadPool::Submit(std::function<void()> task) {

@@ -13,6 +13,8 @@ class ThreadPool {
   explicit ThreadPool(int threads);
   ~ThreadPool();
   void Submit(std::function<void()> task);
+  // Runs what is queued, and what that submits, and joins. Nothing submitted later runs.
+  void Close();
 
  private:
   struct Impl;

@@ -66,7 +66,8 @@ Runtime::Impl::~Impl() {
     loop_->Post([&passed] { passed.Notify(); });
     passed.WaitForNotification();
   }
-  pool_.reset();
+  // Its last tasks may submit more: the pointer stays.
+  if (pool_) pool_->Close();
   supervisor_.reset();
   snapshot_.reset();
   loop_.reset();

@@ -58,5 +58,19 @@ TEST(ThreadPool, ItsThreadsTakeNoSignals) {
   EXPECT_EQ(sigismember(&mask, SIGTERM), 0);
 }
 
+TEST(ThreadPool, ClosingRunsWhatTasksSubmit) {
+  ThreadPool pool(2);
+  std::atomic<int> ran = 0;
+  pool.Submit([&] {
+    pool.Submit([&] {
+      pool.Submit([&] { ++ran; });
+      ++ran;
+    });
+    ++ran;
+  });
+  pool.Close();
+  EXPECT_EQ(ran, 3);
+}
+
 }  // namespace
 }  // namespace minibox::core

@@ -285,12 +285,13 @@ TEST_F(LaunchIsolation, Version2GroupsAreEnteredAtBirth) {
   }
   if (top.empty()) GTEST_SKIP() << "needs cgroup version 2";
   const V2Cgroup cgroup(top);
-  auto launched =
-      launcher_->Launch(Spec({"grep", "cgroup", "/proc/self/mountinfo", "/proc/self/cgroup"}), fds_,
-                        cgroup, false, {.configure = [&](const runtime::SetUp& set_up) {
-                          EXPECT_EQ(cgroup.Procs(), std::to_string(set_up.pid) + "\n");
-                          return Status();
-                        }});
+  auto launched = launcher_->Launch(
+      Spec({"grep", "cgroup", "/proc/self/mountinfo", "/proc/self/cgroup"}), fds_, cgroup, false,
+      {.configure = [&](const runtime::SetUp& set_up) {
+        // And the workload's process, which waits to be released.
+        EXPECT_TRUE(cgroup.Procs().starts_with(std::to_string(set_up.pid) + "\n"));
+        return Status();
+      }});
   ASSERT_TRUE(launched.ok()) << launched.status().ToString();
   EXPECT_TRUE(launched->connection.WaitExit().ok());
   EXPECT_THAT(ReadLog(), HasSubstr(" / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 "));

@@ -238,8 +238,10 @@ TEST_F(LaunchMonitor, IsKnownByPidAndStartTime) {
 }
 
 TEST_F(LaunchMonitor, HoldsOnToNothingOfItsLaunch) {
-  auto launched = Launch(Spec({"sleep", "1000"}));
+  auto launched = Launch(Spec({"sh", "-c", "echo up; exec sleep 1000"}));
   ASSERT_TRUE(launched.ok()) << launched.status().ToString();
+  // Before it reads any output it has let go.
+  while (ReadLog() != "up\n") std::this_thread::yield();
   const std::string proc = "/proc/" + std::to_string(launched->monitor.pid);
   std::string links;
   for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd")) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,6 +30,13 @@ long Call32(long number, long first, long second) {
 #endif
 }
 
+// Where the kernel has no i386 entry, using it is a fault.
+void NoSuchEntry(int) {
+  constexpr char kAnswer[] = "no such entry\n";
+  (void)!write(STDOUT_FILENO, kAnswer, sizeof kAnswer - 1);
+  _exit(0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,6 +53,7 @@ int main(int argc, char** argv) {
     printf("cannot install: %s\n", strerror(errno));
     return 1;
   }
+  signal(SIGSEGV, NoSuchEntry);
   for (int i = 1; i < argc; ++i) {
     char* at = argv[i];
     const bool compat = strncmp(at, "32:", 3) == 0;

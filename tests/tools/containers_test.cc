@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <thread>
 
 #include "tools/daemon.h"
@@ -51,6 +56,27 @@ class ContainersTest : public ::testing::Test {
     if (begin == std::string::npos || at == std::string::npos) return "";
     const size_t value = at + key.size() + 3;
     return all.substr(value, all.find_first_of(",}", value) - value);
+  }
+
+  // A machine may forbid to raise limits, of which every start warns then.
+  static std::string WithoutLimitWarnings(const std::string& text) {
+    std::string kept;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("!!  cannot apply ulimit")) kept += line + "\n";
+    }
+    return kept;
+  }
+  // Whether a process has this command line.
+  static bool IsRunning(const std::string& command) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+      std::ifstream in(entry.path() / "cmdline");
+      std::string line((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+      std::replace(line.begin(), line.end(), '\0', ' ');
+      if (line == command + " ") return true;
+    }
+    return false;
   }
 
   Scratch scratch_;
@@ -204,7 +230,7 @@ TEST_F(ContainersTest, BuildsSayHowTheyEnded) {
   const auto build = [&](const std::string& text, const std::string& headers = "") {
     return Ask("POST", "/containers/build",
                R"({"image":"built","context":")" + (scratch_ / "shell") + R"(","minibox":")" +
-                   text + "\"}",
+                   text + R"(","network":"none"})",
                headers);
   };
   const RawResponse good = build("BASE base.tar.gz\\nBLOCK a\\n  RUN echo hello\\n");
@@ -227,10 +253,10 @@ TEST_F(ContainersTest, BuildsSayHowTheyEnded) {
 
 TEST_F(ContainersTest, ABuildEndsWithItsClient) {
   RawClient client(daemon_->port());
-  client.Send(
-      Request("POST", "/containers/build",
-              R"({"image":"gone","context":")" + (scratch_ / "shell") +
-                  R"(","minibox":"BASE base.tar.gz\nBLOCK a\n  RUN echo up; sleep 60\n"})"));
+  client.Send(Request("POST", "/containers/build",
+                      R"({"image":"gone","context":")" + (scratch_ / "shell") +
+                          R"(","network":"none","minibox":"BASE base.tar.gz\nBLOCK a\n)"
+                          R"(  RUN echo up; sleep 60123\n"})"));
   RawResponse response = client.ReceiveHead();
   ASSERT_EQ(response.status, 200);
   std::string log;
@@ -239,11 +265,10 @@ TEST_F(ContainersTest, ABuildEndsWithItsClient) {
     ASSERT_TRUE(chunk.has_value()) << log;
     log += *chunk;
   }
-  const auto begin = std::chrono::steady_clock::now();
+  while (!IsRunning("sleep 60123")) std::this_thread::yield();  // the shell is about to
   client.Close();
-  // Without requests in progress the daemon ends at once.
+  while (IsRunning("sleep 60123")) std::this_thread::yield();
   EXPECT_EQ(daemon_->End(SIGTERM), 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   daemon_.reset();
   daemon_ = std::make_unique<Daemon>(scratch_);
   EXPECT_EQ(Ask("GET", "/images").body.find("gone"), std::string::npos);
@@ -257,7 +282,7 @@ TEST_F(ContainersTest, TheCommandLineFromBuildToRemove) {
       cli({"run", "--network", "none", "shell", "sh", "-c", "echo out; exit 3"});
   EXPECT_EQ(foreground.status, 3);
   EXPECT_EQ(foreground.out, "out\n");
-  EXPECT_EQ(foreground.err,
+  EXPECT_EQ(WithoutLimitWarnings(foreground.err),
             "..  Launching container for image shell\n..  Container execution finished.\n");
   EXPECT_EQ(cli({"run", "--network", "none", "shell", "nothing-like-it"}).status, 127);
   EXPECT_EQ(cli({"run", "--network", "none", "shell", "/etc"}).status, 126);
@@ -267,13 +292,14 @@ TEST_F(ContainersTest, TheCommandLineFromBuildToRemove) {
                                  scratch_ / "cid", "shell", "sleep", "60"});
   EXPECT_EQ(detached.status, 0) << detached.err;
   ASSERT_EQ(detached.out.size(), 9u) << detached.out;
-  EXPECT_EQ(detached.err, "");
+  EXPECT_EQ(WithoutLimitWarnings(detached.err), "");
   const std::string id = detached.out.substr(0, 8);
   EXPECT_EQ(ReadWholeFile(scratch_ / "cid"), id);
   EXPECT_EQ(cli({"run", "-d", "--name", "web", "--network", "none", "shell"}).status, 125);
 
   const Finished ps = cli({"ps"});
-  EXPECT_NE(ps.out.find("\n" + id + "   shell   sleep 60"), std::string::npos) << ps.out;
+  EXPECT_NE(ps.out.find("\n" + id), std::string::npos) << ps.out;
+  EXPECT_NE(ps.out.find("   sleep 60   "), std::string::npos) << ps.out;
   EXPECT_NE(cli({"ps", "--json", "--filter", "name=web"}).out.find("\"name\": \"web\""),
             std::string::npos);
   EXPECT_EQ(cli({"stop", "-t", "0", "web"}).out, "Container " + id + " killed (timeout)\n");
@@ -288,8 +314,8 @@ TEST_F(ContainersTest, TheCommandLineFromBuildToRemove) {
   EXPECT_EQ(cli({"rmi", "other:v2"}).out, "Image other:v2 removed\n");
   EXPECT_EQ(cli({"build", "-t", "bad", "-f", "/dev/null", scratch_ / "shell"}).status, 2);
   scratch_.Write("shell/Bad", "BASE base.tar.gz\nBLOCK a\n  RUN exit 9\n");
-  const Finished failed =
-      cli({"build", "-t", "bad", "-f", scratch_ / "shell/Bad", scratch_ / "shell"});
+  const Finished failed = cli({"build", "-t", "bad", "--network", "none", "-f",
+                               scratch_ / "shell/Bad", scratch_ / "shell"});
   EXPECT_EQ(failed.status, 1);
   EXPECT_NE(failed.out.find("exit status 9"), std::string::npos) << failed.out;
   EXPECT_EQ(failed.err, "..  Building image bad from Bad\n");
