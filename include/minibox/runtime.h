@@ -16,6 +16,7 @@
 
 #include "minibox/export.h"
 #include "minibox/network.h"
+#include "minibox/policy.h"
 #include "minibox/store.h"
 
 namespace minibox {
@@ -32,6 +33,10 @@ struct RuntimeOptions {
   uint32_t subid_count = 65536;
   // Host paths that may be bound; empty: anywhere (spec §3).
   std::vector<std::filesystem::path> bind_prefixes{};
+  // Acts on restart policies and probes health, for containers of every process that uses the
+  // data root; meant for the one process that stays. Off: policies rest and health stays
+  // "starting" until such a Runtime is opened.
+  bool supervise = false;
 };
 
 struct Mount {
@@ -55,8 +60,9 @@ struct Resources {
 
 struct Security {
   std::vector<std::string> cap_add{}, cap_drop{};  // with or without "CAP_"; "ALL"
-  enum class Seccomp { kDefault, kUnconfined };
+  enum class Seccomp { kDefault, kUnconfined, kProfile };
   Seccomp seccomp = Seccomp::kDefault;
+  std::string seccomp_profile{};  // kProfile: an OCI seccomp object as JSON (spec §12.9)
   bool privileged = false;
   bool read_only_rootfs = false;
   bool host_userns = false;  // true: the host's ids instead of a range of its own
@@ -75,18 +81,26 @@ struct ContainerSpec {
   std::vector<Mount> mounts{};
   std::string network = "bridge";  // "bridge", "none", "host"
   std::vector<PortMapping> ports{};
+  bool publish_all = false;  // every port that the image exposes on a free one of the host
   std::vector<std::string> dns{};
   std::vector<std::string> extra_hosts{};  // "name:ip"
   Resources resources{};
   std::map<std::string, std::string> ulimits{};  // name -> "soft[:hard]"
   std::map<std::string, std::string> sysctls{};
   uint64_t shm_bytes = 256u << 20;
+  std::vector<std::string> devices{};  // "/dev/x[:/dev/y[:rwm]]", a node or a directory of them
+  bool db_mode = false;                // defaults for databases (spec §16)
   Security security{};
   std::string stop_signal{};                                // empty: the image's, else SIGTERM
   std::optional<std::chrono::milliseconds> stop_timeout{};  // default 10 s
   std::chrono::milliseconds timeout{0};                     // wall clock of a run; 0: none
   bool init = true;                                         // false: the workload is PID 1
   bool remove_on_exit = false;
+  RestartPolicy restart{};  // not together with `remove_on_exit`
+  std::optional<HealthCheck> healthcheck{};
+  uint64_t log_max_bytes = 64u << 20;  // of one file, then it is rotated; 0: never
+  int log_max_files = 3;               // 1-100, the present one included
+  bool log_timestamps = false;         // each line in the file begins with the time
   Labels labels{};
 };
 
@@ -113,7 +127,11 @@ struct ContainerInfo {
   std::optional<TimePoint> started{};
   std::optional<ExitStatus> exit{};  // of the last run
   std::string error{};               // why the last start failed
-  std::vector<PortMapping> ports{};  // free ports filled in
+  Health health = Health::kNone;     // kNone without check and unless running or paused
+  RestartPolicy restart{};
+  int restart_count = 0;                    // by the policy, since the last start by a user
+  std::optional<TimePoint> next_restart{};  // end of the pause before the policy's next start
+  std::vector<PortMapping> ports{};         // free ports filled in
   std::string ip{}, mac{}, gateway{};
   Labels labels{};
   std::vector<std::string> warnings{};
@@ -128,6 +146,34 @@ struct StopOptions {
   std::optional<std::chrono::milliseconds> grace{};  // then SIGKILL; unset: the container's
 };
 enum class StopResult { kStopped, kKilled, kNotRunning };
+
+enum class WaitCondition {
+  kExited,   // not running; for a container that never ran: until it has
+  kRemoved,  // gone, with its record
+  kHealthy,  // kFailedPrecondition if it exits first
+};
+struct WaitOptions {
+  WaitCondition condition = WaitCondition::kExited;
+  std::optional<std::chrono::milliseconds> timeout{};  // then kDeadlineExceeded "timeout"
+};
+
+// Changes of a container's limits, in force at once if it runs and for later starts. Unset stays
+// as it is; -1 removes a limit ("-1" for `cpuset`).
+struct ContainerUpdate {
+  std::optional<int64_t> memory_bytes{}, memory_swap_bytes{}, cpu_quota_us{}, pids{}, io_weight{};
+  std::optional<std::string> cpuset{};
+  std::optional<RestartPolicy> restart{};
+};
+
+struct ContainerPruneOptions {
+  bool dry_run = false;               // only says what would go
+  std::optional<TimePoint> until{};   // only containers created before
+  std::vector<std::string> labels{};  // "key" or "key=value"; all must hold
+};
+struct ContainerPruneReport {
+  std::vector<ContainerId> removed{};
+  uint64_t bytes_freed = 0;
+};
 
 struct LogOptions {
   bool follow = false;      // goes on across restarts until the container is removed …
@@ -185,6 +231,24 @@ class MINIBOX_EXPORT Runtime {
   // kFailedPrecondition "container_running" unless `force`.
   Status Remove(const ContainerId& id, bool force = false);
   StatusOr<ExitStatus> Wait(const ContainerId& id, std::stop_token stop = {});
+  // The container as it was when the condition held; kRemoved: the last that was seen of it.
+  StatusOr<ContainerInfo> WaitFor(const ContainerId& id, const WaitOptions& options,
+                                  std::stop_token stop = {});
+
+  // Freezes every process, those of execs included. kFailedPrecondition
+  // "container_not_running", "container_paused".
+  Status Pause(const ContainerId& id);
+  // kFailedPrecondition "container_not_running", "container_running".
+  Status Unpause(const ContainerId& id);
+  // Stop and Start, with nobody in between. A container that does not run is started.
+  StatusOr<ContainerInfo> Restart(const ContainerId& id, const StopOptions& options = {},
+                                  std::stop_token stop = {});
+  // The host name changes at the next start. kFailedPrecondition "name_in_use".
+  Status Rename(const ContainerId& id, std::string_view name);
+  // All or nothing. A memory limit below what is in use: kFailedPrecondition.
+  Status Update(const ContainerId& id, const ContainerUpdate& update);
+  // Removes containers that do not run and are not about to be started again.
+  StatusOr<ContainerPruneReport> Prune(const ContainerPruneOptions& options = {});
 
   // An id, else an exact unique name, else a unique id prefix (>= 2 digits).
   // kNotFound "container_not_found"; kFailedPrecondition "ambiguous_name".
@@ -192,6 +256,8 @@ class MINIBOX_EXPORT Runtime {
   StatusOr<ContainerInfo> Inspect(const ContainerId& id) const;
   // All containers, sorted by id.
   StatusOr<std::vector<ContainerInfo>> List() const;
+  // Of the present or last run; empty without health check.
+  StatusOr<HealthLog> ReadHealthLog(const ContainerId& id) const;
 
   // Blocks until the stream ends, the sink fails or `stop` is requested. The bytes
   // are those of container.log, rotated files first (spec §12.15).

@@ -90,6 +90,7 @@ struct LaunchSpec {
   bool record_exit = true;             // write exit.json there before anybody is told
   uint64_t log_max_bytes = 64u << 20;  // 0: no rotation
   int log_max_files = 3;
+  bool log_timestamps = false;  // each line in the file begins with the time
 };
 
 }  // namespace minibox::init

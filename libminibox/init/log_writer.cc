@@ -11,11 +11,13 @@
 
 #include "init/failing.h"
 #include "init/step_log.h"
+#include "init/time_text.h"
 
 namespace minibox::init {
 namespace {
 
 constexpr mode_t kMode = 0600;
+constexpr size_t kPieceBytes = 8192;  // of output with timestamps that is written at once
 
 using Name = Text<64>;
 
@@ -49,13 +51,25 @@ size_t WriteSome(int fd, const void* bytes, size_t size) {
   return done;
 }
 
+// What an earlier run has left.
+bool EndsWithNewline(int dir, uint64_t size) {
+  const Held log(openat(dir, kLogName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  char last = '\n';
+  return !log.valid() || pread(log.get(), &last, 1, static_cast<off_t>(size - 1)) != 1 ||
+         last == '\n';
+}
+
 }  // namespace
 
-bool LogWriter::Open(int dir, uint64_t max_bytes, int max_files, Failure& failure) {
+bool LogWriter::Open(int dir, uint64_t max_bytes, int max_files, bool timestamps,
+                     Failure& failure) {
   dir_ = dir;
+  timestamps_ = timestamps;
   max_bytes_ = max_bytes;
   max_files_ = max_files < 1 ? 1 : max_files;
-  return OpenFiles() || Fail(failure, "open", kLogName);
+  if (!OpenFiles()) return Fail(failure, "open", kLogName);
+  at_line_start_ = size_ == 0 || EndsWithNewline(dir, size_);
+  return true;
 }
 
 bool LogWriter::OpenFiles() {
@@ -121,6 +135,43 @@ void LogWriter::NoteLoss() {
 
 void LogWriter::Write(LogStream stream, const void* bytes, size_t size) {
   if (dir_ < 0 || size == 0) return;
+  if (timestamps_) {
+    WriteStamped(stream, static_cast<const char*>(bytes), size);
+  } else {
+    WritePiece(stream, bytes, size);
+  }
+}
+
+void LogWriter::WriteStamped(LogStream stream, const char* bytes, size_t size) {
+  Text<64> stamp;
+  AppendTime(stamp, static_cast<int64_t>(NowNs(CLOCK_REALTIME)));
+  stamp << ' ';
+  // Whole lines share a write; the buffer bounds the stack.
+  Text<kPieceBytes> piece;
+  bool line_start = at_line_start_;
+  while (size > 0) {
+    if (piece.size() >= kPieceBytes - 2 * sizeof stamp) {
+      WritePiece(stream, piece.c_str(), piece.size());
+      piece = Text<kPieceBytes>();
+    }
+    if (line_start) piece.Append(stamp.c_str(), stamp.size());
+    const size_t room = kPieceBytes - 1 - piece.size();
+    const size_t most = size < room ? size : room;
+    const void* newline = memchr(bytes, '\n', most);
+    const size_t length = newline == nullptr
+                              ? most
+                              : static_cast<size_t>(static_cast<const char*>(newline) - bytes) + 1;
+    piece.Append(bytes, length);
+    line_start = newline != nullptr;
+    bytes += length;
+    size -= length;
+  }
+  WritePiece(stream, piece.c_str(), piece.size());
+  // What was lost has had its line too.
+  at_line_start_ = line_start;
+}
+
+void LogWriter::WritePiece(LogStream stream, const void* bytes, size_t size) {
   const bool full = max_bytes_ > 0 && size_ > 0 && size_ + size > max_bytes_;
   if (log_.valid() ? full && !Rotate() : !OpenFiles()) {
     lost_bytes_ += size;

@@ -16,7 +16,8 @@ namespace minibox::init {
 class LogWriter {
  public:
   // `dir` is borrowed. max_bytes 0: never rotated. `max_files`: with the current one.
-  bool Open(int dir, uint64_t max_bytes, int max_files, Failure& failure);
+  // `timestamps`: each line in the file begins with the time of its first byte and a blank.
+  bool Open(int dir, uint64_t max_bytes, int max_files, bool timestamps, Failure& failure);
   // Does nothing unless opened.
   void Write(LogStream stream, const void* bytes, size_t size);
 
@@ -24,6 +25,8 @@ class LogWriter {
   bool OpenFiles();
   bool Rotate();
   void NoteLoss();
+  void WriteStamped(LogStream stream, const char* bytes, size_t size);
+  void WritePiece(LogStream stream, const void* bytes, size_t size);
   // Adds what it could write to the index, counts the rest as lost.
   bool Append(LogStream stream, const void* bytes, size_t size);
 
@@ -33,6 +36,7 @@ class LogWriter {
   Held log_, index_;
   uint64_t size_ = 0;
   bool at_line_start_ = true;
+  bool timestamps_ = false;
   uint64_t lost_bytes_ = 0;
   int lost_error_ = 0;
 };

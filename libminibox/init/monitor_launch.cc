@@ -339,7 +339,7 @@ bool MonitorLaunch::Run() {
 bool MonitorLaunch::OpenLog() {
   return !plan_.log || input_.container_dir < 0 ||
          container_.log.Open(input_.container_dir, plan_.log_max_bytes, plan_.log_max_files,
-                             failure_);
+                             plan_.log_timestamps, failure_);
 }
 
 }  // namespace minibox::init

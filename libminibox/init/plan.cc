@@ -103,6 +103,7 @@ bool TakeScalars(Fields& fields, Plan& plan) {
   plan.log = s.log != 0;
   plan.record_exit = s.record_exit != 0;
   plan.merge_output = s.merge_output != 0;
+  plan.log_timestamps = s.log_timestamps != 0;
   return true;
 }
 

@@ -105,7 +105,7 @@ struct Plan {
   uint32_t seccomp_size;   // in bytes
 
   uint64_t timeout_ms, log_max_bytes;
-  bool log, record_exit;
+  bool log, record_exit, log_timestamps;
   int32_t log_max_files;
 };
 
@@ -146,7 +146,7 @@ struct ScalarRecord {
   uint64_t capabilities, ambient, timeout_ms, log_max_bytes;
   int32_t oom_score_adj, log_max_files;
   uint8_t user_namespace, new_network, read_only_root, has_oom_score_adj;
-  uint8_t no_new_privs, init, log, record_exit, root_form, merge_output;
+  uint8_t no_new_privs, init, log, record_exit, root_form, merge_output, log_timestamps;
 };
 
 struct MountRecord {

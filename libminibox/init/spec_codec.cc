@@ -78,6 +78,7 @@ ScalarRecord Scalars(const LaunchSpec& spec, const LaunchFdCounts& fds) {
   s.log = spec.log;
   s.record_exit = spec.record_exit;
   s.merge_output = spec.merge_output;
+  s.log_timestamps = spec.log_timestamps;
   s.root_form = static_cast<uint8_t>(spec.root_form);
   return s;
 }

@@ -17,6 +17,7 @@
 #include "kernel/cgroup_dialect.h"
 #include "kernel/cgroup_tree.h"
 #include "kernel/mount.h"
+#include "kernel/syscalls.h"
 
 namespace minibox::kernel {
 namespace {
@@ -259,6 +260,19 @@ class Group final : public Cgroup {
     return Status();
   }
 
+  Status PlanIoWeight(uint16_t weight, CgroupSettings& settings) const {
+    MBX_ASSIGN_OR_RETURN(const Place place, Require("io", "io_weight"));
+    return place.dialect->PlanIoWeight(place.dir, weight, settings);
+  }
+
+  Status ApplyDevices(const std::vector<DeviceRule>& rules) const {
+    Place place = Find("devices");
+    if (place.dir >= 0) return ApplyDeviceRulesV1(place.dir, rules);
+    place = FirstPart(true);
+    if (place.dir >= 0) return ApplyDeviceRulesV2(place.dir, rules);
+    return core::SysError("devices", "no hierarchy for it is mounted", ENODEV);
+  }
+
   Status Plan(const CgroupLimits& limits, bool fresh, CgroupSettings& settings) const {
     if (limits.memory_bytes || limits.memory_swap_bytes) {
       MBX_ASSIGN_OR_RETURN(const Place place,
@@ -274,9 +288,8 @@ class Group final : public Cgroup {
       settings.push_back({"cpuset", "cpuset", place.dir, "cpuset.cpus", limits.cpuset,
                           CgroupSetting::ReadBack::kCpus});
     }
-    if (limits.io_weight) {
-      MBX_ASSIGN_OR_RETURN(const Place place, Require("io", "io_weight"));
-      MBX_RETURN_IF_ERROR(place.dialect->PlanIoWeight(place.dir, *limits.io_weight, settings));
+    if (limits.io_weight && !limits.io_weight_is_default) {
+      MBX_RETURN_IF_ERROR(PlanIoWeight(*limits.io_weight, settings));
     }
     if (limits.pids && !limits.pids_is_default) {
       MBX_RETURN_IF_ERROR(PlanPids(*limits.pids, settings));
@@ -289,11 +302,25 @@ class Group final : public Cgroup {
     CgroupSettings settings;
     MBX_RETURN_IF_ERROR(Plan(limits, fresh, settings));
     MBX_RETURN_IF_ERROR(ApplySettings(settings, fresh));
-    if (!limits.pids || !limits.pids_is_default) return Status();
-    CgroupSettings defaults;
-    Status applied = PlanPids(*limits.pids, defaults);
-    if (applied.ok()) applied = ApplySettings(defaults, fresh);
-    if (!applied.ok()) warnings_.push_back(applied.message());
+    if (limits.pids && limits.pids_is_default) {
+      CgroupSettings defaults;
+      Status applied = PlanPids(*limits.pids, defaults);
+      if (applied.ok()) applied = ApplySettings(defaults, fresh);
+      if (!applied.ok()) warnings_.push_back(applied.message());
+    }
+    if (limits.io_weight && limits.io_weight_is_default) {
+      CgroupSettings defaults;
+      Status applied = PlanIoWeight(*limits.io_weight, defaults);
+      if (applied.ok()) applied = ApplySettings(defaults, fresh);
+      if (!applied.ok()) warnings_.push_back(applied.message());
+    }
+    if (!limits.devices) return Status();
+    const Status filtered = ApplyDevices(*limits.devices);
+    if (filtered.ok()) return Status();
+    if (!limits.devices_are_default) {
+      return ControllerMissing("devices", "devices", filtered.message());
+    }
+    warnings_.push_back(core::StrCat("the use of devices is not filtered: ", filtered.message()));
     return Status();
   }
 
@@ -313,6 +340,12 @@ class Driver final : public CgroupDriver {
 
   std::string_view version() const override { return version_; }
   std::vector<std::string> controllers() const override { return controllers_; }
+
+  bool filters_devices() const override {
+    return std::any_of(hierarchies_->begin(), hierarchies_->end(), [](const Hierarchy& h) {
+      return h.v2 ? DeviceFilterAvailable() : Contains(h.controllers, "devices");
+    });
+  }
 
   StatusOr<std::unique_ptr<Cgroup>> Create(std::string_view id,
                                            const CgroupLimits& limits) override {

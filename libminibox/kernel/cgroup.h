@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/fd.h"
+#include "kernel/device_filter.h"
 #include "minibox/status.h"
 
 namespace minibox::kernel {
@@ -23,8 +24,12 @@ struct CgroupLimits {
   std::optional<int64_t> cpu_quota_us{};       // per 100 000 us
   std::string cpuset{};
   std::optional<uint16_t> io_weight{};  // 1-1000
+  bool io_weight_is_default = false;    // then a missing controller only warns
   std::optional<int64_t> pids{};        // -1 unlimited
   bool pids_is_default = false;         // then a missing pids controller only warns
+  // Devices that may be used; unset: all that the group above permits.
+  std::optional<std::vector<DeviceRule>> devices{};
+  bool devices_are_default = false;  // then a host that cannot filter only warns
 };
 
 struct CgroupUsage {
@@ -68,6 +73,8 @@ class CgroupDriver {
                                                         std::string_view root = "/sys/fs/cgroup");
   virtual std::string_view version() const = 0;  // "v2", "v1", "hybrid"
   virtual std::vector<std::string> controllers() const = 0;
+  // Whether the use of devices can be restricted.
+  virtual bool filters_devices() const = 0;
   // Makes the directories and applies the limits; leaves nothing on failure. Missing
   // controller for an explicit limit: kInternal "unsupported_by_host", message "cannot apply
   // <field>: cgroup controller <name> is not available: <why>", field() set.

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/syscalls.h"
 
+#include <linux/bpf.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+
+#include "kernel/device_filter.h"
 
 namespace minibox::kernel {
 namespace {
@@ -68,6 +72,37 @@ int Unmount(const char* path, int flags) {
 pid_t Clone3(const struct clone_args& arguments) {
   return static_cast<pid_t>(
       RetryEintr([&] { return syscall(SYS_clone3, &arguments, sizeof arguments); }));
+}
+
+core::Fd LoadDeviceFilter(const std::vector<struct bpf_insn>& program) {
+  static constexpr char kLicense[] = "Apache-2.0";
+  union bpf_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  attr.insn_cnt = static_cast<uint32_t>(program.size());
+  attr.insns = reinterpret_cast<uint64_t>(program.data());
+  attr.license = reinterpret_cast<uint64_t>(kLicense);
+  long fd;
+  do {
+    fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+    // EAGAIN: a signal came while the program was being checked.
+  } while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+  return core::Fd(static_cast<int>(fd));
+}
+
+int AttachDeviceFilter(int cgroup, int program) {
+  union bpf_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.target_fd = static_cast<uint32_t>(cgroup);
+  attr.attach_bpf_fd = static_cast<uint32_t>(program);
+  attr.attach_type = BPF_CGROUP_DEVICE;
+  attr.attach_flags = BPF_F_ALLOW_MULTI;
+  return static_cast<int>(syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof attr));
+}
+
+bool DeviceFilterAvailable() {
+  static const bool available = LoadDeviceFilter(CompileDeviceFilter({})).valid();
+  return available;
 }
 
 bool SeccompActionAvailable(uint32_t action) {

@@ -10,9 +10,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/fd.h"
 
+struct bpf_insn;
 struct clone_args;
 
 namespace minibox::kernel {
@@ -33,6 +35,11 @@ int Unmount(const char* path, int flags);
 // clone3(2) (5.3) without a stack: what fork(2) is if it succeeds, so only for asking the
 // kernel with arguments that it must refuse.
 pid_t Clone3(const struct clone_args& arguments);
+// bpf(2): a BPF_PROG_TYPE_CGROUP_DEVICE program (4.15), and its attachment to a group of version 2.
+core::Fd LoadDeviceFilter(const std::vector<struct bpf_insn>& program);
+int AttachDeviceFilter(int cgroup, int program);
+// Whether such programs can be loaded; asked once.
+bool DeviceFilterAvailable();
 // Whether seccomp filters may return `action` (4.14).
 bool SeccompActionAvailable(uint32_t action);
 

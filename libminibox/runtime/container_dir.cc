@@ -142,6 +142,30 @@ StatusOr<ContainerConfig> ContainerDir::ReadConfig() const {
   return config;
 }
 
+Status ContainerDir::WriteConfig(const ContainerConfig& config) const {
+  return core::ReplaceFileAt(dir_.fd(), kConfig, SerializeConfig(config)).WithContext(Path(id_));
+}
+
+uint64_t ContainerDir::DiskBytes() const {
+  constexpr uint64_t kBlock = 512;
+  uint64_t bytes = 0;
+  std::vector<std::string> pending = {"."};
+  while (!pending.empty()) {
+    const std::string path = std::move(pending.back());
+    pending.pop_back();
+    const auto names = dir_.List(path);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      const std::string child = core::StrCat(path, "/", name);
+      const auto entry = dir_.LStat(child);
+      if (!entry.ok()) continue;
+      bytes += static_cast<uint64_t>(entry->st_blocks) * kBlock;
+      if (S_ISDIR(entry->st_mode)) pending.push_back(child);
+    }
+  }
+  return bytes;
+}
+
 StatusOr<std::optional<ExitStatus>> ContainerDir::ReadExit() const {
   auto text = core::ReadFileAt(dir_.fd(), kExit, kMaxRecord);
   if (!text.ok()) {

@@ -46,12 +46,15 @@ class ContainerDir {
   StatusOr<ContainerRecord> ReadRecord() const;
   Status WriteRecord(const ContainerRecord& record) const;
   StatusOr<ContainerConfig> ReadConfig() const;
+  Status WriteConfig(const ContainerConfig& config) const;
   // exit.json, which the monitor writes before anybody is told; nullopt if there is none.
   StatusOr<std::optional<ExitStatus>> ReadExit() const;
   // Before a new run, so that an old exit is not taken for its own.
   Status ClearExit() const;
   // A file that is bound into the container, 0644; the inode stays if it exists.
   Status WriteGenerated(std::string_view name, std::string_view text) const;
+  // What the directory takes on the disk, as far as it can be read.
+  uint64_t DiskBytes() const;
   // Renames a record that does not parse to <name>.corrupt.
   Status SetAside(std::string_view name) const;
 

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <functional>
 
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/dir_watch.h"
+#include "runtime/monitor_identity.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/state_machine.h"
 #include "runtime/stop_event.h"
@@ -61,24 +63,65 @@ bool IsGone(const Status& status) {
   return status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kNotFound;
 }
 
+// Whether who sends `signal` wants the container to end, as opposed to telling it something.
+StatusOr<bool> MeansEnd(const runtime::ContainerDir& dir, int signal) {
+  if (signal == SIGKILL || signal == SIGTERM || signal == SIGINT || signal == SIGQUIT) return true;
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, dir.ReadConfig());
+  return core::ParseSignal(config.spec.stop_signal) == signal;
+}
+
+struct HowToStop {
+  int signal = SIGTERM;
+  std::chrono::milliseconds grace{};
+};
+
+// The request, then what the container was made with.
+StatusOr<HowToStop> PlanStop(const runtime::ContainerDir& dir, const StopOptions& request) {
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, dir.ReadConfig());
+  HowToStop how;
+  how.signal = request.signal != 0 ? request.signal
+                                   : core::ParseSignal(config.spec.stop_signal).value_or(SIGTERM);
+  how.grace = request.grace.value_or(config.spec.stop_timeout.value_or(kDefaultGrace));
+  return how;
+}
+
+struct EndedRun {
+  StopResult result = StopResult::kStopped;
+  std::optional<ExitStatus> exit{};  // unset: the monitor was gone
+};
+
+// `kill` is called when time is up.
+StatusOr<EndedRun> EndRun(runtime::MonitorConnection& connection, const HowToStop& how,
+                          const std::function<Status()>& kill, const std::stop_token& stop) {
+  EndedRun ended;
+  if (how.grace.count() > 0) {
+    const Status sent = connection.Signal(how.signal);
+    if (!sent.ok() && sent.reason() != "container_not_running" && !IsGone(sent)) return sent;
+    auto waited = WaitExitFor(connection, how.grace, stop);
+    if (!waited.ok() && !IsGone(waited.status())) return waited.status();
+    if (!waited.ok()) return ended;
+    ended.exit = *waited;
+  }
+  if (!ended.exit) {
+    ended.result = StopResult::kKilled;
+    MBX_RETURN_IF_ERROR(kill());
+    MBX_ASSIGN_OR_RETURN(ended.exit, Told(connection.WaitExit(stop)));
+  }
+  return ended;
+}
+
 }  // namespace
 
 StatusOr<ContainerInfo> Runtime::Impl::Start(const ContainerId& id, std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(Locked container, Lock(id, stop));
   MBX_ASSIGN_OR_RETURN(Started started, StartLocked(container, /*capture=*/false, stop));
-  MBX_RETURN_IF_ERROR(
-      supervisor_->Watch(id, container.record.monitor, std::move(started.connection)));
+  Supervise(started);
   return std::move(started.info);
 }
 
 StatusOr<ContainerInfo> Runtime::Impl::Run(const ContainerSpec& spec, std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(Started started, CreateAndStart(spec, /*capture=*/false, stop));
-  const Status watched =
-      supervisor_->Watch(started.info.id, started.monitor, std::move(started.connection));
-  if (!watched.ok()) {
-    core::LogWarning("runtime", core::StrCat(watched.message(), ", the exit of container ",
-                                             started.info.id.ToString(), " is noticed later"));
-  }
+  Supervise(started);
   return std::move(started.info);
 }
 
@@ -105,27 +148,31 @@ StatusOr<ExitStatus> Runtime::Impl::RunForeground(const ContainerSpec& spec, con
   if (run.on_disconnect == OnDisconnect::kKeep) {
     MBX_RETURN_IF_ERROR(supervisor_->Watch(id, started.monitor, std::move(started.connection)));
   } else {
+    const Status killed = Kill(id, SIGKILL);
     // Not running any more is what was wanted.
-    (void)started.connection.Signal(SIGKILL);
-    MBX_ASSIGN_OR_RETURN(const auto exit, Told(started.connection.WaitExit()));
-    MBX_RETURN_IF_ERROR(FinishRun(id, started.monitor, exit).status());
+    if (!killed.ok() && killed.reason() != "container_not_running" &&
+        killed.code() != StatusCode::kNotFound) {
+      return killed;
+    }
   }
   return core::Cancelled(core::StrCat("container ", id.ToString(), ": ", delivered.message()));
 }
 
-StatusOr<StopResult> Runtime::Impl::Stop(const ContainerId& id, const StopOptions& how,
+StatusOr<StopResult> Runtime::Impl::Stop(const ContainerId& id, const StopOptions& request,
                                          std::stop_token stop) {
-  if (how.signal != 0) MBX_RETURN_IF_ERROR(CheckSignal(how.signal));
-  int signal = how.signal;
-  std::chrono::milliseconds grace = how.grace.value_or(kDefaultGrace);
+  if (request.signal != 0) MBX_RETURN_IF_ERROR(CheckSignal(request.signal));
   runtime::ContainerRecord record(id);
+  HowToStop how;
   {
     MBX_ASSIGN_OR_RETURN(Locked container, Lock(id, stop));
+    const bool live = runtime::IsLive(container.record.info.state);
+    if (live) {
+      MBX_ASSIGN_OR_RETURN(how, PlanStop(container.dir, request));
+    }
+    MBX_RETURN_IF_ERROR(NoteStoppedByUser(container));
+    if (!live) return StopResult::kNotRunning;
+    MBX_RETURN_IF_ERROR(ThawLocked(container));
     record = std::move(container.record);
-    if (!runtime::IsLive(record.info.state)) return StopResult::kNotRunning;
-    MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
-    if (signal == 0) signal = core::ParseSignal(config.spec.stop_signal).value_or(SIGTERM);
-    if (!how.grace && config.spec.stop_timeout) grace = *config.spec.stop_timeout;
   }
   auto connection = Connect(record);
   if (!connection.ok()) {
@@ -133,54 +180,72 @@ StatusOr<StopResult> Runtime::Impl::Stop(const ContainerId& id, const StopOption
     MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, std::nullopt).status());
     return StopResult::kNotRunning;
   }
-  StopResult result = StopResult::kStopped;
-  std::optional<ExitStatus> exit;
-  if (grace.count() > 0) {
-    const Status sent = connection->Signal(signal);
-    if (!sent.ok() && sent.reason() != "container_not_running" && !IsGone(sent)) return sent;
-    auto waited = WaitExitFor(*connection, grace, stop);
-    if (!waited.ok() && !IsGone(waited.status())) return waited.status();
-    if (waited.ok()) exit = *waited;
-    if (!waited.ok()) {
-      MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, std::nullopt).status());
-      return StopResult::kStopped;
-    }
-  }
-  if (!exit) {
-    result = StopResult::kKilled;
+  const auto kill = [&]() -> Status {
+    // Somebody may have paused it meanwhile, and what is frozen does not die.
+    auto container = Lock(id, stop);
+    if (container.status().code() == StatusCode::kNotFound) return Status();
+    if (!container.ok()) return container.status();
     // It may have ended in this moment, and then that is its end.
     (void)connection->Signal(SIGKILL);
-    MBX_ASSIGN_OR_RETURN(exit, Told(connection->WaitExit(stop)));
+    return runtime::SameRun(container->record.monitor, record.monitor) ? ThawLocked(*container)
+                                                                       : Status();
+  };
+  MBX_ASSIGN_OR_RETURN(const EndedRun ended, EndRun(*connection, how, kill, stop));
+  MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, ended.exit).status());
+  return ended.result;
+}
+
+StatusOr<ContainerInfo> Runtime::Impl::Restart(const ContainerId& id, const StopOptions& request,
+                                               std::stop_token stop) {
+  if (request.signal != 0) MBX_RETURN_IF_ERROR(CheckSignal(request.signal));
+  // Held to the end: nobody sees it stopped, or starts it in between.
+  MBX_ASSIGN_OR_RETURN(Locked container, Lock(id, stop));
+  if (runtime::IsLive(container.record.info.state)) {
+    MBX_ASSIGN_OR_RETURN(const HowToStop how, PlanStop(container.dir, request));
+    MBX_RETURN_IF_ERROR(ThawLocked(container));
+    auto connection = Connect(container.record);
+    if (!connection.ok() && !IsGone(connection.status())) return connection.status();
+    EndedRun ended;
+    if (connection.ok()) {
+      const auto kill = [&connection] {
+        (void)connection->Signal(SIGKILL);  // as above; nobody can pause it while we have the lock
+        return Status();
+      };
+      MBX_ASSIGN_OR_RETURN(ended, EndRun(*connection, how, kill, stop));
+    }
+    MBX_RETURN_IF_ERROR(RecordExit(container, ended.exit).status());
   }
-  MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, exit).status());
-  return result;
+  MBX_ASSIGN_OR_RETURN(Started started, StartLocked(container, /*capture=*/false, stop));
+  Supervise(started);
+  return std::move(started.info);
 }
 
 Status Runtime::Impl::Kill(const ContainerId& id, int signal) {
   MBX_RETURN_IF_ERROR(CheckSignal(signal));
-  runtime::ContainerRecord record(id);
-  {
-    MBX_ASSIGN_OR_RETURN(Locked container, Lock(id));
-    MBX_RETURN_IF_ERROR(runtime::CheckCanSignal(container.record.info));
-    record = std::move(container.record);
-  }
-  auto connection = Connect(record);
+  MBX_ASSIGN_OR_RETURN(Locked container, Lock(id));
+  ContainerInfo& info = container.record.info;
+  // Nothing to kill but the start that the policy has in mind.
+  if (!runtime::IsLive(info.state) && info.next_restart) return NoteStoppedByUser(container);
+  MBX_RETURN_IF_ERROR(runtime::CheckCanSignal(info));
+  auto connection = Connect(container.record);
   if (!connection.ok() && !IsGone(connection.status())) return connection.status();
+  MBX_ASSIGN_OR_RETURN(const bool ends, MeansEnd(container.dir, signal));
+  if (ends) MBX_RETURN_IF_ERROR(NoteStoppedByUser(container));
   const Status sent = connection.ok() ? connection->Signal(signal) : connection.status();
-  if (!sent.ok()) {
-    if (!IsGone(sent) && sent.reason() != "container_not_running") return sent;
-    // It has ended; nobody has recorded that yet.
-    std::optional<ExitStatus> exit;
-    if (connection.ok()) {
-      MBX_ASSIGN_OR_RETURN(exit, Told(connection->WaitExit()));
-    }
-    MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, exit).status());
-    record.info.state = ContainerState::kExited;
-    return runtime::CheckCanSignal(record.info);
+  if (!sent.ok() && !IsGone(sent) && sent.reason() != "container_not_running") return sent;
+  if (sent.ok() && signal != SIGKILL) return Status();
+  // The lock is kept to the end: a pause in between would keep it from dying.
+  if (sent.ok()) MBX_RETURN_IF_ERROR(ThawLocked(container));
+  std::optional<ExitStatus> exit;
+  if (connection.ok()) {
+    MBX_ASSIGN_OR_RETURN(exit, Told(connection->WaitExit()));
   }
-  if (signal != SIGKILL) return Status();
-  MBX_ASSIGN_OR_RETURN(const auto exit, Told(connection->WaitExit()));
-  return FinishRun(id, record.monitor, exit).status();
+  ContainerInfo ended = info;
+  MBX_RETURN_IF_ERROR(FinishLocked(std::move(container), exit).status());
+  if (sent.ok()) return Status();
+  // It had ended before; nobody had recorded that yet.
+  ended.state = ContainerState::kExited;
+  return runtime::CheckCanSignal(ended);
 }
 
 Status Runtime::Impl::Remove(const ContainerId& id, bool force) {

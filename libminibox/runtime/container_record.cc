@@ -201,8 +201,18 @@ Status ReadResources(const json::Value& root, Resources& limits) {
 void WriteSecurity(const Security& security, json::Writer& out) {
   out.Key("cap_add").StringArray(security.cap_add);
   out.Key("cap_drop").StringArray(security.cap_drop);
-  out.Key("seccomp").String(security.seccomp == Security::Seccomp::kUnconfined ? "unconfined"
-                                                                               : "default");
+  out.Key("seccomp");
+  switch (security.seccomp) {
+    case Security::Seccomp::kDefault:
+      out.String("default");
+      break;
+    case Security::Seccomp::kUnconfined:
+      out.String("unconfined");
+      break;
+    case Security::Seccomp::kProfile:
+      out.Raw(security.seccomp_profile);
+      break;
+  }
   out.Key("privileged").Bool(security.privileged);
   out.Key("read_only").Bool(security.read_only_rootfs);
   out.Key("userns").String(security.host_userns ? "host" : "auto");
@@ -211,11 +221,16 @@ void WriteSecurity(const Security& security, json::Writer& out) {
 Status ReadSecurity(const json::Value& root, Security& security) {
   MBX_ASSIGN_OR_RETURN(security.cap_add, root.GetStringArray("cap_add"));
   MBX_ASSIGN_OR_RETURN(security.cap_drop, root.GetStringArray("cap_drop"));
-  MBX_ASSIGN_OR_RETURN(const std::string seccomp, root.GetString("seccomp", "default"));
-  if (seccomp == "unconfined") {
-    security.seccomp = Security::Seccomp::kUnconfined;
-  } else if (seccomp != "default") {
-    return root.Get("seccomp").Expected("'default' or 'unconfined'");
+  if (const json::Value profile = root.Get("seccomp"); profile.type() == json::Type::kObject) {
+    security.seccomp = Security::Seccomp::kProfile;
+    security.seccomp_profile = profile.Dump();
+  } else {
+    MBX_ASSIGN_OR_RETURN(const std::string seccomp, root.GetString("seccomp", "default"));
+    if (seccomp == "unconfined") {
+      security.seccomp = Security::Seccomp::kUnconfined;
+    } else if (seccomp != "default") {
+      return profile.Expected("'default', 'unconfined' or a profile");
+    }
   }
   MBX_ASSIGN_OR_RETURN(security.privileged, root.GetBool("privileged", false));
   MBX_ASSIGN_OR_RETURN(security.read_only_rootfs, root.GetBool("read_only", false));
@@ -246,6 +261,78 @@ StatusOr<std::optional<TimePoint>> ReadTime(const json::Value& root, std::string
 
 void WriteIfNotEmpty(std::string_view key, std::string_view value, json::Writer& out) {
   if (!value.empty()) out.Key(key).String(value);
+}
+
+// Resolved: {"CMD", argv…} and every time.
+void WriteHealthcheck(const HealthCheck& check, json::Writer& out) {
+  const auto time = [&out](std::string_view key,
+                           const std::optional<std::chrono::milliseconds>& t) {
+    if (t) out.Key(key).String(Milliseconds(*t));
+  };
+  out.Key("healthcheck").BeginObject();
+  out.Key("test").StringArray(check.test);
+  time("interval", check.interval);
+  time("timeout", check.timeout);
+  time("start_period", check.start_period);
+  if (check.retries) out.Key("retries").Int(*check.retries);
+  out.EndObject();
+}
+
+Status ReadHealthcheck(const json::Value& root, ContainerSpec& spec) {
+  const json::Value value = root.Get("healthcheck");
+  if (value.empty()) return Status();
+  HealthCheck check;
+  MBX_ASSIGN_OR_RETURN(check.test, value.GetStringArray("test"));
+  const std::pair<std::string_view, std::optional<std::chrono::milliseconds>*> times[] = {
+      {"interval", &check.interval},
+      {"timeout", &check.timeout},
+      {"start_period", &check.start_period}};
+  for (const auto& [key, out] : times) {
+    if (value.Get(key).empty()) continue;
+    MBX_ASSIGN_OR_RETURN(*out, ReadDuration(value, key));
+  }
+  MBX_ASSIGN_OR_RETURN(const auto retries, ReadOptional(value, "retries"));
+  if (retries) check.retries = static_cast<int>(*retries);
+  spec.healthcheck = std::move(check);
+  return Status();
+}
+
+void WriteLogging(const ContainerSpec& spec, json::Writer& out) {
+  WriteSize("log_max_size", static_cast<int64_t>(spec.log_max_bytes), out);
+  out.Key("log_max_files").Int(spec.log_max_files);
+  if (spec.log_timestamps) out.Key("log_timestamps").Bool(true);
+}
+
+Status ReadLogging(const json::Value& root, ContainerSpec& spec) {
+  MBX_ASSIGN_OR_RETURN(const auto size, ReadSize(root, "log_max_size"));
+  if (size) spec.log_max_bytes = static_cast<uint64_t>(*size);
+  MBX_ASSIGN_OR_RETURN(const auto files, ReadOptional(root, "log_max_files"));
+  if (files) spec.log_max_files = static_cast<int>(*files);
+  MBX_ASSIGN_OR_RETURN(spec.log_timestamps, root.GetBool("log_timestamps", false));
+  return Status();
+}
+
+}  // namespace
+
+namespace {
+
+// What restart policy and health check have come to.
+Status ReadPolicy(const json::Value& root, ContainerRecord& record) {
+  ContainerInfo& info = record.info;
+  MBX_ASSIGN_OR_RETURN(const std::string health, root.GetString("health", "none"));
+  for (const Health known :
+       {Health::kNone, Health::kStarting, Health::kHealthy, Health::kUnhealthy}) {
+    if (HealthName(known) == health) info.health = known;
+  }
+  MBX_ASSIGN_OR_RETURN(const std::string restart, root.GetString("restart", "no"));
+  MBX_ASSIGN_OR_RETURN(info.restart, RestartPolicy::Parse(restart));
+  MBX_ASSIGN_OR_RETURN(const int64_t count, root.GetInt("restart_count", 0));
+  info.restart_count = static_cast<int>(count);
+  MBX_ASSIGN_OR_RETURN(info.next_restart, ReadTime(root, "next_restart"));
+  MBX_ASSIGN_OR_RETURN(record.stopped, root.GetBool("stopped", false));
+  MBX_ASSIGN_OR_RETURN(const int64_t row, root.GetInt("restart_row", 0));
+  record.restart_row = static_cast<int>(row);
+  return Status();
 }
 
 }  // namespace
@@ -302,6 +389,12 @@ std::string SerializeConfig(const ContainerConfig& config) {
   if (spec.timeout.count() > 0) out.Key("timeout").String(Milliseconds(spec.timeout));
   out.Key("init").Bool(spec.init);
   out.Key("rm").Bool(spec.remove_on_exit);
+  out.Key("restart").String(spec.restart.ToString());
+  if (spec.healthcheck) WriteHealthcheck(*spec.healthcheck, out);
+  if (spec.publish_all) out.Key("publish_all").Bool(true);
+  if (spec.db_mode) out.Key("db_mode").Bool(true);
+  if (!spec.devices.empty()) out.Key("devices").StringArray(spec.devices);
+  WriteLogging(spec, out);
   out.Key("labels").StringMap(spec.labels);
   if (!config.warnings.empty()) out.Key("warnings").StringArray(config.warnings);
   out.EndObject();
@@ -346,6 +439,13 @@ StatusOr<ContainerConfig> ParseConfig(std::string_view text) {
   MBX_ASSIGN_OR_RETURN(spec.timeout, ReadDuration(root, "timeout"));
   MBX_ASSIGN_OR_RETURN(spec.init, root.GetBool("init", true));
   MBX_ASSIGN_OR_RETURN(spec.remove_on_exit, root.GetBool("rm", false));
+  MBX_ASSIGN_OR_RETURN(const std::string restart, root.GetString("restart", "no"));
+  MBX_ASSIGN_OR_RETURN(spec.restart, RestartPolicy::Parse(restart));
+  MBX_RETURN_IF_ERROR(ReadHealthcheck(root, spec));
+  MBX_ASSIGN_OR_RETURN(spec.publish_all, root.GetBool("publish_all", false));
+  MBX_ASSIGN_OR_RETURN(spec.db_mode, root.GetBool("db_mode", false));
+  MBX_ASSIGN_OR_RETURN(spec.devices, root.GetStringArray("devices"));
+  MBX_RETURN_IF_ERROR(ReadLogging(root, spec));
   MBX_ASSIGN_OR_RETURN(spec.labels, root.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(config.warnings, root.GetStringArray("warnings"));
   return config;
@@ -359,6 +459,7 @@ void WriteContainerInfo(const ContainerInfo& info, json::Writer& out) {
   out.Key("command").StringArray(info.command);
   out.Key("pid").Int(info.pid);
   out.Key("status").String(StateName(info.state));
+  out.Key("health").String(HealthName(info.health));
   out.Key("created_at").String(core::FormatTime(info.created));
   if (info.started) out.Key("started_at").String(core::FormatTime(*info.started));
   if (info.exit) out.Key("finished_at").String(core::FormatTime(info.exit->at));
@@ -385,6 +486,11 @@ void WriteContainerInfo(const ContainerInfo& info, json::Writer& out) {
     out.EndObject().EndObject();
   }
   if (!info.labels.empty()) out.Key("labels").StringMap(info.labels);
+  if (info.restart.kind != RestartPolicy::Kind::kNo) {
+    out.Key("restart").String(info.restart.ToString());
+  }
+  if (info.restart_count > 0) out.Key("restart_count").Int(info.restart_count);
+  if (info.next_restart) out.Key("next_restart").String(core::FormatTime(*info.next_restart));
   if (!info.warnings.empty()) out.Key("warnings").StringArray(info.warnings);
 }
 
@@ -410,6 +516,8 @@ std::string SerializeRecord(const ContainerRecord& record) {
   }
   if (record.starting) out.Key("starting").Bool(true);
   if (record.provisional) out.Key("provisional").Bool(true);
+  if (record.stopped) out.Key("stopped").Bool(true);
+  if (record.restart_row > 0) out.Key("restart_row").Int(record.restart_row);
   out.EndObject();
   return out.Take();
 }
@@ -474,6 +582,7 @@ StatusOr<ContainerRecord> ParseRecord(std::string_view text) {
   record.ids.count = static_cast<uint32_t>(count);
   MBX_ASSIGN_OR_RETURN(record.starting, root.GetBool("starting", false));
   MBX_ASSIGN_OR_RETURN(record.provisional, root.GetBool("provisional", false));
+  MBX_RETURN_IF_ERROR(ReadPolicy(root, record));
   return record;
 }
 

@@ -33,6 +33,10 @@ struct ContainerRecord {
   bool starting = false;
   // Made by a run that has not been acknowledged: it goes away if the start does not succeed.
   bool provisional = false;
+  // A user has stopped it, so that the restart policy rests until the next start.
+  bool stopped = false;
+  // Starts by the policy since the last run that lasted.
+  int restart_row = 0;
 };
 
 // Compact. Keys are those of the run request; readers ignore unknown ones.

@@ -23,11 +23,20 @@ constexpr int kIdDigits = 8;
 constexpr int kIdAttempts = 16;
 constexpr std::string_view kNamesLock = ".names";
 
-// Under the lock on names.
-Status CheckNameIsFree(const store::DataRoot& root, const std::string& name) {
-  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids, runtime::ContainerDir::List(root));
+}  // namespace
+
+StatusOr<core::FileLock> Runtime::Impl::LockNames() const {
+  MBX_ASSIGN_OR_RETURN(const core::Fd containers,
+                       images->root->dir().OpenAt(runtime::kContainers, O_RDONLY | O_DIRECTORY));
+  return core::FileLock::Acquire(containers.get(), kNamesLock);
+}
+
+Status Runtime::Impl::CheckNameIsFree(const std::string& name, const ContainerId* but) const {
+  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
+                       runtime::ContainerDir::List(*images->root));
   for (const ContainerId& id : ids) {
-    auto dir = runtime::ContainerDir::Open(root, id);
+    if (but != nullptr && id == *but) continue;
+    auto dir = runtime::ContainerDir::Open(*images->root, id);
     if (!dir.ok()) continue;
     auto record = dir->ReadRecord();
     if (record.ok() && record->info.name == name) {
@@ -39,8 +48,6 @@ Status CheckNameIsFree(const store::DataRoot& root, const std::string& name) {
   }
   return Status();
 }
-
-}  // namespace
 
 StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec& spec,
                                                             bool provisional) {
@@ -54,10 +61,8 @@ StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec&
 
   std::optional<core::FileLock> names;
   if (spec.unique_name && !spec.name.empty()) {
-    MBX_ASSIGN_OR_RETURN(const core::Fd containers,
-                         images->root->dir().OpenAt(runtime::kContainers, O_RDONLY | O_DIRECTORY));
-    MBX_ASSIGN_OR_RETURN(names, core::FileLock::Acquire(containers.get(), kNamesLock));
-    MBX_RETURN_IF_ERROR(CheckNameIsFree(*images->root, spec.name));
+    MBX_ASSIGN_OR_RETURN(names, LockNames());
+    MBX_RETURN_IF_ERROR(CheckNameIsFree(spec.name));
   }
 
   std::vector<std::string> anonymous;

@@ -8,6 +8,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/monitor_identity.h"
+#include "runtime/restart_policy.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/state_machine.h"
 
@@ -52,6 +53,11 @@ void Runtime::Impl::KillRun(const runtime::ContainerRecord& record) {
   auto connection = Connect(record);
   // What it leaves, ReleaseRun kills by way of the cgroup.
   if (!connection.ok() || !connection->Signal(SIGKILL).ok()) return;
+  if (record.info.state == ContainerState::kPaused) {
+    // Frozen processes of version 1 do not die.
+    auto cgroup = cgroups->Open(record.info.id.ToString());
+    if (cgroup.ok()) (void)(*cgroup)->Freeze(false);
+  }
   (void)connection->WaitExit();
 }
 
@@ -74,8 +80,8 @@ void Runtime::Impl::ReleaseRun(const ContainerId& id) {
   note(run_dir.RemoveAll(name));
 }
 
-StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
-                                                 const std::optional<ExitStatus>& told) {
+StatusOr<ExitStatus> Runtime::Impl::RecordExit(Locked& container,
+                                               const std::optional<ExitStatus>& told) {
   MBX_ASSIGN_OR_RETURN(std::optional<ExitStatus> exit, container.dir.ReadExit());
   if (!exit) exit = told;
   if (!exit) {
@@ -91,18 +97,28 @@ StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
   info.ip.clear();
   info.mac.clear();
   info.gateway.clear();
+  info.health = Health::kNone;
+  runtime::PlanRestart(record, runtime::Ended::kRun, exit->at);
   MBX_FAILPOINT("finish.record");
   MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
   snapshot_->Touch();
+  if (info.next_restart) ScheduleRestart(info.id, *info.next_restart);
+  return *exit;
+}
+
+StatusOr<ExitStatus> Runtime::Impl::FinishLocked(Locked container,
+                                                 const std::optional<ExitStatus>& told) {
+  MBX_ASSIGN_OR_RETURN(const ExitStatus exit, RecordExit(container, told));
   auto config = container.dir.ReadConfig();
   if (config.ok() && config->spec.remove_on_exit) {
+    const std::string name = container.id().ToString();
     const Status removed = RemoveLocked(std::move(container));
     if (!removed.ok()) {
-      core::LogWarning("runtime", core::StrCat("removal of container ", info.id.ToString(), ": ",
+      core::LogWarning("runtime", core::StrCat("removal of container ", name, ": ",
                                                removed.message(), ", left for the next recovery"));
     }
   }
-  return *exit;
+  return exit;
 }
 
 StatusOr<ExitStatus> Runtime::Impl::FinishRun(const ContainerId& id,
@@ -159,8 +175,16 @@ Status Runtime::Impl::RollBackLocked(Locked container) {
   if (container.record.provisional) return RemoveLocked(std::move(container));
   container.record.starting = false;
   container.record.info.error = "the start was interrupted";
+  if (container.record.info.next_restart) {
+    // It was the policy's; that it failed is no reason to give up.
+    runtime::PlanRestart(container.record, runtime::Ended::kFailedStart,
+                         std::chrono::system_clock::now());
+  }
   snapshot_->Touch();
-  return container.dir.WriteRecord(container.record);
+  MBX_RETURN_IF_ERROR(container.dir.WriteRecord(container.record));
+  const auto next = container.record.info.next_restart;
+  if (next) ScheduleRestart(container.id(), *next);
+  return Status();
 }
 
 }  // namespace v1

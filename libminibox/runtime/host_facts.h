@@ -16,7 +16,8 @@ struct HostFacts {
   std::vector<std::string> bind_prefixes{};  // real paths; empty: anywhere
   std::string online_cpus{};                 // "0-3"; empty: unknown
   uint64_t nr_open = 1048576;
-  bool ipv6 = true;  // the kernel has it
+  bool ipv6 = true;              // the kernel has it
+  bool filters_devices = false;  // control groups can keep devices from a container
   // What this process can give away without a user namespace.
   uint64_t capabilities = ~uint64_t{0};
   // Thermal counters of each CPU, which are masked (they betray neighbours' load).

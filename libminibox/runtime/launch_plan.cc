@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/launch_plan.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "core/status_macros.h"
@@ -14,8 +16,6 @@
 
 namespace minibox::runtime {
 namespace {
-
-constexpr int64_t kDefaultPids = 4096;
 
 // `over` replaces entries of the same key, or adds one.
 template <typename List, typename Entry, typename SameKey>
@@ -57,6 +57,34 @@ kernel::CgroupLimits PlanLimits(const Resources& resources) {
   limits.pids_is_default = !resources.pids;
   return limits;
 }
+
+namespace {
+
+// What a database gets where the request does not say otherwise (spec §16). Capabilities and
+// /tmp are planned with the others.
+void ApplyDatabaseMode(const ContainerSpec& from, const HostFacts& host, LaunchPlan& plan) {
+  constexpr uint16_t kIoWeight = 800;
+  constexpr int kOomScore = -900;
+  if (!from.resources.io_weight) {
+    plan.limits.io_weight = kIoWeight;
+    plan.limits.io_weight_is_default = true;
+  }
+  if (!from.resources.oom_score_adj) {
+    // Whoever may not lower it for itself cannot do so for others.
+    if ((host.capabilities >> *kernel::ParseCapability("SYS_RESOURCE") & 1) != 0) {
+      plan.spec.oom_score_adj = kOomScore;
+    } else {
+      plan.warnings.push_back(
+          "db_mode: oom_score_adj stays, because the engine has no CAP_SYS_RESOURCE");
+    }
+  }
+  if (from.ulimits.contains("nofile")) return;
+  for (init::Rlimit& limit : plan.spec.rlimits) {
+    if (limit.resource == RLIMIT_NOFILE) limit.soft = limit.hard;
+  }
+}
+
+}  // namespace
 
 StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId& id,
                                 const std::vector<std::string>& layers, const HostFacts& host) {
@@ -101,11 +129,15 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
   spec.env = from.env;
   spec.working_dir = from.working_dir;
   spec.user = from.user;
-  MBX_RETURN_IF_ERROR(ApplySecurity(from.security, spec));
+  MBX_RETURN_IF_ERROR(ApplySecurity(from.security, from.db_mode, spec, plan.warnings));
   spec.init = from.init;
   spec.timeout_ms = static_cast<uint64_t>(from.timeout.count());
+  spec.log_max_bytes = from.log_max_bytes;
+  spec.log_max_files = from.log_max_files;
+  spec.log_timestamps = from.log_timestamps;
 
   plan.limits = PlanLimits(from.resources);
+  if (from.db_mode) ApplyDatabaseMode(from, host, plan);
   return plan;
 }
 
@@ -117,13 +149,20 @@ void SetIdRange(const IdRange& range, LaunchPlan& plan) {
 }
 
 std::vector<std::string> SetHostIds(const Security& security, const HostFacts& host,
-                                    LaunchPlan& plan) {
+                                    LaunchPlan& plan, bool db_mode) {
   plan.spec.user_namespace = false;
   plan.spec.id_base = 0;
   plan.spec.id_count = 0;
   for (init::MountOp& mount : plan.spec.mounts) mount.id_mapped = false;
   SetDefaultSysctls(plan.spec);
   std::vector<std::string> warnings;
+  if (db_mode && !security.privileged) {
+    const auto usual = kernel::ResolveCapabilities(kernel::DefaultCapabilities(), security.cap_add,
+                                                   security.cap_drop);
+    plan.spec.capabilities &= usual.ok() ? *usual : kernel::DefaultCapabilities();
+    plan.spec.ambient &= plan.spec.capabilities;
+    warnings.push_back("db_mode: with the host's user ids only the default capabilities stay");
+  }
   const uint64_t missing = kernel::AllCapabilities() & ~host.capabilities;
   if (security.privileged && (plan.spec.capabilities & missing) != 0) {
     // Those asked for by name stay, and the start fails.
@@ -132,6 +171,7 @@ std::vector<std::string> SetHostIds(const Security& security, const HostFacts& h
     warnings.push_back(
         "the engine does not have all capabilities itself, so neither has the container");
   }
+  if (host.filters_devices) return warnings;
   // In a user namespace a device node of one's own is of no use. Here only a filter on devices
   // could tell those of the host, and without one a node is the host's disk.
   const uint64_t mknod = uint64_t{1} << *kernel::ParseCapability("MKNOD");

@@ -15,10 +15,14 @@
 
 namespace minibox::runtime {
 
+// Processes, if a request does not say.
+inline constexpr int64_t kDefaultPids = 4096;
+
 struct LaunchPlan {
   init::LaunchSpec spec;
   std::vector<BindSource> binds{};  // LaunchFds::binds, in this order
   kernel::CgroupLimits limits{};
+  std::vector<std::string> warnings{};
 };
 
 // Of a container or a build step: defaults filled in (spec §12.11).
@@ -31,7 +35,8 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
 // A range of its own, or the host's ids: what depends on that choice.
 void SetIdRange(const IdRange& range, LaunchPlan& plan);
 // Returns warnings about what host ids do not go together with.
+// `db_mode`: the capabilities that only a user namespace makes harmless go again.
 std::vector<std::string> SetHostIds(const Security& security, const HostFacts& host,
-                                    LaunchPlan& plan);
+                                    LaunchPlan& plan, bool db_mode = false);
 
 }  // namespace minibox::runtime

@@ -70,6 +70,14 @@ StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec, const std::vector<std:
   for (MountOp& op : DefaultMounts(spec.shm_bytes, spec.security.privileged, host_sys)) {
     if (!is_taken(op.target)) plan.ops.push_back(std::move(op));
   }
+  if (spec.db_mode && !is_taken("/tmp")) {
+    MountOp tmp;
+    tmp.kind = MountOp::Kind::kTmpfs;
+    tmp.target = "/tmp";
+    tmp.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    tmp.data = "mode=1777";
+    plan.ops.push_back(std::move(tmp));
+  }
   for (const std::string& device : devices) {
     if (is_taken("/dev") || is_taken(device)) continue;
     MountOp op;

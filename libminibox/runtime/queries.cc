@@ -9,6 +9,7 @@
 #include "runtime/dir_watch.h"
 #include "runtime/log_reader.h"
 #include "runtime/monitor_identity.h"
+#include "runtime/restart_policy.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/spec_validate.h"
 #include "runtime/state_machine.h"
@@ -57,12 +58,14 @@ StatusOr<runtime::ContainerRecord> Runtime::Impl::Observe(const ContainerId& id)
   }
   record.info.state = ContainerState::kExited;
   record.info.pid = 0;
+  record.info.health = Health::kNone;
   if (*exit) {
     record.info.exit = **exit;
   } else {
     record.info.exit =
         ExitStatus{.code = -1, .error = "monitor lost", .at = std::chrono::system_clock::now()};
   }
+  runtime::PlanRestart(record, runtime::Ended::kRun, record.info.exit->at);
   record.info.ip.clear();
   record.info.mac.clear();
   record.info.gateway.clear();

@@ -39,7 +39,7 @@ StatusOr<runtime::ContainerRecord> RebuildRecord(const runtime::ContainerDir& di
 
 }  // namespace
 
-Status Runtime::Impl::Settle(Locked container) {
+Status Runtime::Impl::Settle(Locked container, bool opening) {
   const ContainerId id = container.id();
   const ContainerInfo& info = container.record.info;
   if (info.state == ContainerState::kRemoving) return RemoveLocked(std::move(container));
@@ -50,18 +50,35 @@ Status Runtime::Impl::Settle(Locked container) {
     if (run_dir.Exists(id.ToString())) ReleaseRun(id);
     if (info.state != ContainerState::kExited) return Status();
     MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
-    return config.spec.remove_on_exit ? RemoveLocked(std::move(container)) : Status();
+    if (config.spec.remove_on_exit) return RemoveLocked(std::move(container));
+    if (opening) return ResumePolicy(container);
+    if (info.next_restart) ScheduleRestart(id, *info.next_restart);
+    return Status();
   }
   if (supervisor_->IsWatched(id, container.record.monitor)) return Status();
   MBX_ASSIGN_OR_RETURN(const std::optional<ExitStatus> exit, container.dir.ReadExit());
   if (!exit && container.record.boot_id == boot_id_) {
     auto connection = Connect(container.record);
     if (connection.ok()) {
+      if (const Status settled = SettlePause(container.record); !settled.ok()) {
+        core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ": ",
+                                                 settled.message(), ", going on"));
+      }
       return supervisor_->Watch(id, container.record.monitor, std::move(*connection));
     }
     if (connection.status().code() != StatusCode::kUnavailable) return connection.status();
   }
   return FinishLocked(std::move(container), exit).status();
+}
+
+Status Runtime::Impl::SettlePause(const runtime::ContainerRecord& record) {
+  const bool paused = record.info.state == ContainerState::kPaused;
+  auto cgroup = cgroups->Open(record.info.id.ToString());
+  const Status settled = cgroup.ok() ? (*cgroup)->Freeze(paused) : cgroup.status();
+  // A host that cannot freeze has not frozen anything.
+  const bool impossible =
+      settled.code() == StatusCode::kNotFound || settled.reason() == "unsupported_by_host";
+  return !paused && impossible ? Status() : settled;
 }
 
 void Runtime::Impl::Adopt(const ContainerId& id) {
@@ -112,7 +129,7 @@ Status Runtime::Impl::RecoverContainer(const ContainerId& id) {
     record = RebuildRecord(dir);
     if (!record.ok()) return record.status();
   }
-  return Settle({std::move(dir), std::move(*lock), std::move(*record)});
+  return Settle({std::move(dir), std::move(*lock), std::move(*record)}, /*opening=*/true);
 }
 
 void Runtime::Impl::RecoverRunDirEntry(const std::string& name) {

@@ -9,6 +9,7 @@
 #include "core/process.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "runtime/health_log.h"
 #include "runtime/runtime_impl.h"
 
 namespace minibox {
@@ -99,6 +100,7 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
   impl->run_dir = std::move(run_dir);
   MBX_RETURN_IF_ERROR(impl->images->root->dir().MakeDirs(runtime::kContainers, 0700));
   MBX_ASSIGN_OR_RETURN(impl->cgroups, kernel::CgroupDriver::Detect(options.cgroup_parent));
+  impl->host.filters_devices = impl->cgroups->filters_devices();
   MBX_ASSIGN_OR_RETURN(impl->launcher, runtime::Launcher::Create());
   MBX_ASSIGN_OR_RETURN(impl->boot_id_, core::BootId());
   MBX_ASSIGN_OR_RETURN(impl->loop_, core::EventLoop::Create());
@@ -112,6 +114,7 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
                              std::optional<ExitStatus> exit) {
     self->pool_->Submit([self, id, monitor, exit = std::move(exit)] {
       auto finished = self->FinishRun(id, monitor, exit, self->stopping_.get_token());
+      self->FollowPolicy(id);
       if (finished.ok() || finished.status().code() == StatusCode::kCancelled ||
           finished.status().code() == StatusCode::kNotFound) {
         return;
@@ -174,6 +177,32 @@ StatusOr<ExitStatus> Runtime::Wait(const ContainerId& id, std::stop_token stop) 
   return impl_->Wait(id, std::move(stop));
 }
 
+StatusOr<ContainerInfo> Runtime::WaitFor(const ContainerId& id, const WaitOptions& options,
+                                         std::stop_token stop) {
+  return impl_->WaitFor(id, options, std::move(stop));
+}
+
+Status Runtime::Pause(const ContainerId& id) { return impl_->Pause(id); }
+
+Status Runtime::Unpause(const ContainerId& id) { return impl_->Unpause(id); }
+
+StatusOr<ContainerInfo> Runtime::Restart(const ContainerId& id, const StopOptions& options,
+                                         std::stop_token stop) {
+  return impl_->Restart(id, options, std::move(stop));
+}
+
+Status Runtime::Rename(const ContainerId& id, std::string_view name) {
+  return impl_->Rename(id, name);
+}
+
+Status Runtime::Update(const ContainerId& id, const ContainerUpdate& update) {
+  return impl_->Update(id, update);
+}
+
+StatusOr<ContainerPruneReport> Runtime::Prune(const ContainerPruneOptions& options) {
+  return impl_->Prune(options);
+}
+
 StatusOr<ContainerId> Runtime::Find(std::string_view id_name_or_prefix) const {
   return impl_->Find(id_name_or_prefix);
 }
@@ -181,6 +210,12 @@ StatusOr<ContainerId> Runtime::Find(std::string_view id_name_or_prefix) const {
 StatusOr<ContainerInfo> Runtime::Inspect(const ContainerId& id) const { return impl_->Inspect(id); }
 
 StatusOr<std::vector<ContainerInfo>> Runtime::List() const { return impl_->List(); }
+
+StatusOr<HealthLog> Runtime::ReadHealthLog(const ContainerId& id) const {
+  MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
+                       runtime::ContainerDir::Open(*impl_->images->root, id));
+  return runtime::ReadHealthLog(dir);
+}
 
 Status Runtime::ReadLogs(const ContainerId& id, const LogOptions& options, const OutputFn& sink,
                          std::stop_token stop) const {

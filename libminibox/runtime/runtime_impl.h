@@ -70,6 +70,19 @@ struct Runtime::Impl {
   Status Kill(const ContainerId& id, int signal);
   Status Remove(const ContainerId& id, bool force);
   StatusOr<ExitStatus> Wait(const ContainerId& id, std::stop_token stop);
+  StatusOr<ContainerInfo> Restart(const ContainerId& id, const StopOptions& how,
+                                  std::stop_token stop);
+
+  // lifecycle.cc
+  Status Pause(const ContainerId& id);
+  Status Unpause(const ContainerId& id);
+  Status Rename(const ContainerId& id, std::string_view name);
+  Status Update(const ContainerId& id, const ContainerUpdate& update);
+  StatusOr<ContainerPruneReport> Prune(const ContainerPruneOptions& how);
+
+  // wait.cc
+  StatusOr<ContainerInfo> WaitFor(const ContainerId& id, const WaitOptions& how,
+                                  std::stop_token stop);
 
   // queries.cc
   StatusOr<ContainerId> Find(std::string_view name) const;
@@ -100,7 +113,13 @@ struct Runtime::Impl {
   };
   // Steps 1-12 of spec §12.2. On failure everything of the start is undone, the record is
   // as it was but for `error`; a provisional one is left for the caller to remove.
-  StatusOr<Started> StartLocked(Locked& container, bool capture, std::stop_token stop);
+  // A user's start begins a new history of restarts, one of the policy continues it.
+  enum class StartedBy { kUser, kPolicy };
+  StatusOr<Started> StartLocked(Locked& container, bool capture, std::stop_token stop,
+                                StartedBy by = StartedBy::kUser);
+  // The library watches over the run from here on. A failure is only logged: the end of the run
+  // is noticed later.
+  void Supervise(Started& started);
   StatusOr<Started> Launch(Locked& container, bool capture, const std::stop_token& stop);
   StatusOr<network::Reservation> ReserveNetwork(const ContainerSpec& spec, const ContainerId& id);
   Status WriteGeneratedFiles(const ContainerSpec& spec, const runtime::ContainerDir& dir,
@@ -110,6 +129,10 @@ struct Runtime::Impl {
                    const ContainerSpec& spec, const network::Endpoint& endpoint);
 
   // create.cc
+  // Held while a name is looked up and taken; after the lock of a container.
+  StatusOr<core::FileLock> LockNames() const;
+  // kFailedPrecondition "name_in_use" if a container other than `but` has it.
+  Status CheckNameIsFree(const std::string& name, const ContainerId* but = nullptr) const;
   // A new record; `provisional` ones vanish if their first start does not succeed.
   StatusOr<Locked> CreateLocked(const ContainerSpec& spec, bool provisional);
   StatusOr<Started> CreateAndStart(const ContainerSpec& spec, bool capture, std::stop_token stop);
@@ -122,6 +145,8 @@ struct Runtime::Impl {
   StatusOr<ExitStatus> FinishRun(const ContainerId& id, const runtime::MonitorIdentity& monitor,
                                  const std::optional<ExitStatus>& exit, std::stop_token stop = {});
   StatusOr<ExitStatus> FinishLocked(Locked container, const std::optional<ExitStatus>& exit);
+  // The first half of it: clean-up and record.
+  StatusOr<ExitStatus> RecordExit(Locked& container, const std::optional<ExitStatus>& exit);
   // Record, directory, anonymous volumes. The container does not run.
   Status RemoveLocked(Locked container);
   // Rolls back a start whose process died. `kOk` also if nothing was left.
@@ -131,11 +156,25 @@ struct Runtime::Impl {
   StatusOr<runtime::ContainerRecord> Observe(const ContainerId& id);
   // kNotFound, kUnavailable: the monitor of that run is gone.
   StatusOr<runtime::MonitorConnection> Connect(const runtime::ContainerRecord& record) const;
+  // What is frozen hears no signal; the record says "running" afterwards.
+  Status ThawLocked(Locked& container);
+  // The policy rests until the next start by a user.
+  Status NoteStoppedByUser(Locked& container);
+
+  // policy.cc: what a supervising runtime does by itself.
+  void ScheduleRestart(const ContainerId& id, TimePoint when);
+  void RestartByPolicy(const ContainerId& id);
+  // After the end of a run that another process may have recorded.
+  void FollowPolicy(const ContainerId& id);
+  // At the start of a daemon.
+  Status ResumePolicy(Locked& container);
   // SIGKILL, and the end of it.
   void KillRun(const runtime::ContainerRecord& record);
   // What a container needs that nobody holds the lock of: is its run watched, was its start or
   // its removal interrupted?
-  Status Settle(Locked container);
+  Status Settle(Locked container, bool opening = false);
+  // A pause that was cut short between kernel and record is finished or undone.
+  Status SettlePause(const runtime::ContainerRecord& record);
   Status RecoverContainer(const ContainerId& id);
   void RecoverRunDirEntry(const std::string& name);
   // Settles what appears in the directories, as soon as its lock is free: other processes start

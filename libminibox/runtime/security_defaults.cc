@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "kernel/capabilities.h"
+#include "kernel/oci_seccomp.h"
 #include "kernel/seccomp.h"
 
 namespace minibox::runtime {
@@ -91,8 +92,15 @@ std::vector<std::pair<std::string, std::string>> DefaultSysctls(bool user_namesp
 }
 
 Status ApplySecurity(const Security& security, init::LaunchSpec& spec) {
-  const uint64_t base =
-      security.privileged ? kernel::AllCapabilities() : kernel::DefaultCapabilities();
+  std::vector<std::string> warnings;
+  return ApplySecurity(security, /*db_mode=*/false, spec, warnings);
+}
+
+Status ApplySecurity(const Security& security, bool db_mode, init::LaunchSpec& spec,
+                     std::vector<std::string>& warnings) {
+  // A database keeps all of them, which in a user namespace reach no further than the container.
+  const bool all = security.privileged || (db_mode && !security.host_userns);
+  const uint64_t base = all ? kernel::AllCapabilities() : kernel::DefaultCapabilities();
   MBX_ASSIGN_OR_RETURN(spec.capabilities,
                        kernel::ResolveCapabilities(base, security.cap_add, security.cap_drop));
   // Users other than root get what was asked for by name; the rest is only their bound.
@@ -100,8 +108,27 @@ Status ApplySecurity(const Security& security, init::LaunchSpec& spec) {
   spec.ambient = added & spec.capabilities;
   spec.no_new_privs = !security.privileged;
   spec.seccomp_program.clear();
-  if (!security.privileged && security.seccomp == Security::Seccomp::kDefault) {
-    MBX_ASSIGN_OR_RETURN(spec.seccomp_program, kernel::DefaultSeccompProgram(spec.capabilities));
+  if (security.privileged && security.seccomp != Security::Seccomp::kProfile) return Status();
+  // What the filter ties to capabilities does not open for those that db_mode merely leaves.
+  MBX_ASSIGN_OR_RETURN(
+      const uint64_t asked_for,
+      kernel::ResolveCapabilities(
+          security.privileged ? kernel::AllCapabilities() : kernel::DefaultCapabilities(),
+          security.cap_add, security.cap_drop));
+  switch (security.seccomp) {
+    case Security::Seccomp::kUnconfined:
+      break;
+    case Security::Seccomp::kDefault: {
+      MBX_ASSIGN_OR_RETURN(spec.seccomp_program, kernel::DefaultSeccompProgram(asked_for));
+      break;
+    }
+    case Security::Seccomp::kProfile: {
+      MBX_ASSIGN_OR_RETURN(kernel::CompiledProfile compiled,
+                           kernel::CompileOciSeccomp(security.seccomp_profile, asked_for));
+      spec.seccomp_program = std::move(compiled.program);
+      warnings.insert(warnings.end(), compiled.warnings.begin(), compiled.warnings.end());
+      break;
+    }
   }
   return Status();
 }

@@ -32,5 +32,9 @@ std::vector<std::pair<std::string, std::string>> DefaultSysctls(bool user_namesp
 // Capabilities, seccomp program and no_new_privs of `security` into `spec`.
 // kInvalidArgument "cap_add[1]".
 Status ApplySecurity(const Security& security, init::LaunchSpec& spec);
+// With `db_mode` all capabilities stay if they are those of a user namespace (spec §16). Adds what
+// the seccomp profile gives cause to warn of.
+Status ApplySecurity(const Security& security, bool db_mode, init::LaunchSpec& spec,
+                     std::vector<std::string>& warnings);
 
 }  // namespace minibox::runtime

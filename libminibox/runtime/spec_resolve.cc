@@ -19,6 +19,8 @@ constexpr std::string_view kDefaultPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr auto kDefaultStopTimeout = std::chrono::seconds(10);
 constexpr size_t kMaxHostname = 63;
+constexpr std::chrono::milliseconds kHealthInterval{30'000}, kHealthTimeout{30'000};
+constexpr int kHealthRetries = 3;
 
 std::string_view Key(std::string_view variable) { return variable.substr(0, variable.find('=')); }
 
@@ -125,9 +127,105 @@ StatusOr<ContainerConfig> ResolveSpec(const ContainerSpec& request, const oci::I
   }
   spec.stop_signal = "SIG" + core::SignalName(*signal);
   if (!spec.stop_timeout) spec.stop_timeout = kDefaultStopTimeout;
+  spec.healthcheck = ResolveHealthcheck(request, image);
+  if (spec.publish_all) PublishExposedPorts(image, spec, result.warnings);
   // Privileged means the host's devices and settings, which the ids of a range cannot use.
   if (spec.security.privileged) spec.security.host_userns = true;
   return result;
+}
+
+namespace {
+
+constexpr std::string_view kHealthLabel = "mini.healthcheck.cmd";
+constexpr std::string_view kHealthIntervalLabel = "mini.healthcheck.interval";
+constexpr char kHealthWordEnd = 0x1f;
+
+using std::chrono::milliseconds;
+
+// A container's label wins over its image's.
+std::string LabelOf(std::string_view key, const Labels& own, const Labels& image) {
+  for (const Labels* labels : {&own, &image}) {
+    const auto found = labels->find(std::string(key));
+    if (found != labels->end()) return found->second;
+  }
+  return "";
+}
+
+std::optional<HealthCheck> ImageHealthcheck(const oci::ImageConfig& image, const Labels& labels) {
+  const auto given = [](int64_t nanoseconds) {
+    return nanoseconds <= 0 ? std::nullopt
+                            : std::optional(std::chrono::ceil<milliseconds>(
+                                  std::chrono::nanoseconds(nanoseconds)));
+  };
+  if (image.healthcheck) {
+    const oci::Healthcheck& from = *image.healthcheck;
+    HealthCheck check{from.test,
+                      given(from.interval_ns),
+                      given(from.timeout_ns),
+                      given(from.start_period_ns),
+                      {}};
+    if (from.retries > 0) check.retries = from.retries;
+    return check;
+  }
+  std::string command = LabelOf(kHealthLabel, labels, image.labels);
+  if (command.empty()) return std::nullopt;
+  std::replace(command.begin(), command.end(), kHealthWordEnd, ' ');
+  HealthCheck check{{"CMD", "/bin/sh", "-c", std::move(command)}, {}, {}, {}, {}};
+  const auto interval = core::ParseUint64(LabelOf(kHealthIntervalLabel, labels, image.labels));
+  constexpr uint64_t kLongest = 24 * 3600;
+  if (interval && *interval > 0 && *interval <= kLongest) {
+    check.interval = std::chrono::seconds(*interval);
+  }
+  return check;
+}
+
+}  // namespace
+
+std::optional<HealthCheck> ResolveHealthcheck(const ContainerSpec& request,
+                                              const oci::ImageConfig& image) {
+  const auto base = ImageHealthcheck(image, request.labels);
+  if (!request.healthcheck && !base) return std::nullopt;
+  HealthCheck check = request.healthcheck.value_or(HealthCheck());
+  const HealthCheck from = base.value_or(HealthCheck());
+  if (check.test.empty()) check.test = from.test;
+  if (check.test.empty() || check.test.front() == "NONE") return std::nullopt;
+  check.interval = check.interval ? check.interval : from.interval.value_or(kHealthInterval);
+  check.timeout = check.timeout ? check.timeout : from.timeout.value_or(kHealthTimeout);
+  check.start_period =
+      check.start_period ? check.start_period : from.start_period.value_or(milliseconds(0));
+  check.retries = check.retries ? check.retries : from.retries.value_or(kHealthRetries);
+  if (check.test.front() == "CMD-SHELL") {
+    std::vector<std::string> shell = image.shell;
+    if (shell.empty()) shell = {"/bin/sh", "-c"};
+    shell.push_back(check.test.size() > 1 ? check.test[1] : "");
+    shell.insert(shell.begin(), "CMD");
+    check.test = std::move(shell);
+  } else if (check.test.front() != "CMD") {
+    check.test.insert(check.test.begin(), "CMD");
+  }
+  return check.test.size() > 1 ? std::optional(std::move(check)) : std::nullopt;
+}
+
+void PublishExposedPorts(const oci::ImageConfig& image, ContainerSpec& spec,
+                         std::vector<std::string>& warnings) {
+  for (const std::string& exposed : image.exposed_ports) {
+    const size_t slash = exposed.find('/');
+    const std::string protocol = slash == std::string::npos ? "tcp" : exposed.substr(slash + 1);
+    const auto number = core::ParseUint64(exposed.substr(0, slash));
+    if (!number || *number == 0 || *number > 65535 || (protocol != "tcp" && protocol != "udp")) {
+      warnings.push_back(
+          core::StrCat("the image's port '", core::EscapeControl(exposed), "' is not published"));
+      continue;
+    }
+    PortMapping port;
+    port.container_port = static_cast<uint16_t>(*number);
+    if (protocol == "udp") port.protocol = PortMapping::Protocol::kUdp;
+    const bool published =
+        std::any_of(spec.ports.begin(), spec.ports.end(), [&](const PortMapping& other) {
+          return other.container_port == port.container_port && other.protocol == port.protocol;
+        });
+    if (!published) spec.ports.push_back(std::move(port));
+  }
 }
 
 ContainerRecord NewRecord(const ContainerId& id, const ContainerConfig& config) {
@@ -141,6 +239,7 @@ ContainerRecord NewRecord(const ContainerId& id, const ContainerConfig& config) 
   info.command = Argv(config.spec);
   info.created = std::chrono::system_clock::now();
   info.ports = config.spec.ports;
+  info.restart = config.spec.restart;
   info.labels = config.spec.labels;
   info.warnings = config.warnings;
   return record;

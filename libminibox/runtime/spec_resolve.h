@@ -3,6 +3,7 @@
 // (spec §12.6). Pure functions.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,14 @@ namespace minibox::runtime {
 // empty source and the image's names are the caller's. kInvalidArgument "command_missing".
 StatusOr<ContainerConfig> ResolveSpec(const ContainerSpec& spec, const oci::ImageConfig& image,
                                       const ContainerId& id);
+
+// What is going to be run to probe health (spec §12.18): {"CMD", argument…} and every time;
+// nullopt without check.
+std::optional<HealthCheck> ResolveHealthcheck(const ContainerSpec& request,
+                                              const oci::ImageConfig& image);
+// Adds a free host port for every exposed port that has none (`publish_all`).
+void PublishExposedPorts(const oci::ImageConfig& image, ContainerSpec& spec,
+                         std::vector<std::string>& warnings);
 
 // The first record of a container with that configuration: status `created`, now.
 ContainerRecord NewRecord(const ContainerId& id, const ContainerConfig& config);

@@ -14,6 +14,8 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "kernel/capabilities.h"
+#include "kernel/oci_seccomp.h"
+#include "runtime/devices.h"
 #include "runtime/mount_options.h"
 
 namespace minibox::runtime {
@@ -37,6 +39,9 @@ constexpr size_t kMaxEntries = 1000;  // mounts, resolvers, extra hosts, sysctls
 constexpr size_t kMaxPorts = 65536;
 constexpr size_t kMaxSysctlKey = 255, kMaxSysctlValue = 4096;
 constexpr auto kMaxStopTimeout = std::chrono::seconds(600);
+constexpr std::chrono::milliseconds kMaxHealthTime = std::chrono::hours(24);
+constexpr int kMaxHealthRetries = 1000;
+constexpr int kMaxLogFiles = 100;
 
 bool IsAlphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -123,6 +128,8 @@ std::optional<std::set<uint64_t>> ParseCpuList(std::string_view text) {
   return cpus;
 }
 
+}  // namespace
+
 Status ValidateResources(const Resources& limits, const HostFacts& host) {
   if (limits.memory_bytes && (*limits.memory_bytes < kMiB || *limits.memory_bytes > kMaxMemory)) {
     return InvalidArgument("memory", "must be 1 MiB to 16777216 MiB");
@@ -157,6 +164,8 @@ Status ValidateResources(const Resources& limits, const HostFacts& host) {
   }
   return Status();
 }
+
+namespace {
 
 Status ValidateMounts(const ContainerSpec& spec, const HostFacts& host) {
   if (spec.mounts.size() > kMaxEntries) return InvalidArgument("volumes", "has too many entries");
@@ -233,6 +242,23 @@ Status ValidateNetwork(const ContainerSpec& spec) {
   return Status();
 }
 
+Status ValidateDevices(const ContainerSpec& spec) {
+  if (spec.devices.size() > kMaxEntries) return InvalidArgument("devices", "has too many entries");
+  std::set<std::string> targets;
+  for (size_t i = 0; i < spec.devices.size(); ++i) {
+    MBX_ASSIGN_OR_RETURN(const DeviceEntry entry, ParseDevice(spec.devices[i], Item("devices", i)));
+    if (!targets.insert(entry.target).second) {
+      return InvalidArgument(Item("devices", i), StrCat("'", entry.target, "' is used twice"));
+    }
+  }
+  for (const Mount& mount : spec.mounts) {
+    if (const auto target = CleanPath(mount.target); target && targets.contains(*target)) {
+      return InvalidArgument("devices", StrCat("something else is mounted on '", *target, "'"));
+    }
+  }
+  return Status();
+}
+
 Status ValidateSysctls(const ContainerSpec& spec) {
   if (spec.sysctls.size() > kMaxEntries) return InvalidArgument("sysctls", "has too many entries");
   for (const auto& [key, value] : spec.sysctls) {
@@ -271,6 +297,44 @@ Status ValidateTimes(const ContainerSpec& spec) {
     return InvalidArgument("stop_timeout", "must be 0 to 600 seconds");
   }
   if (spec.timeout.count() < 0) return InvalidArgument("timeout", "must not be negative");
+  return Status();
+}
+
+Status ValidatePolicies(const ContainerSpec& spec) {
+  if (spec.restart.kind != RestartPolicy::Kind::kNo && spec.remove_on_exit) {
+    return InvalidArgument("restart", "a container that is removed at its exit has none");
+  }
+  if (spec.log_max_files < 1 || spec.log_max_files > kMaxLogFiles) {
+    return InvalidArgument("log_max_files", "must be 1 to 100");
+  }
+  if (!spec.healthcheck) return Status();
+  const HealthCheck& check = *spec.healthcheck;
+  if (!check.test.empty()) {
+    MBX_RETURN_IF_ERROR(ValidateArguments(check.test, "healthcheck.test"));
+    const std::string& kind = check.test.front();
+    const size_t size = check.test.size();
+    if ((kind == "CMD" && size < 2) || (kind == "CMD-SHELL" && size != 2) ||
+        (kind == "NONE" && size != 1) || kind.empty()) {
+      return InvalidArgument("healthcheck.test",
+                             "must be ['CMD', argument…], ['CMD-SHELL', script], ['NONE'] or an "
+                             "argument list");
+    }
+  }
+  const auto in_range = [](const std::optional<std::chrono::milliseconds>& time, int64_t least) {
+    return !time || (time->count() >= least && *time <= kMaxHealthTime);
+  };
+  if (!in_range(check.interval, 1)) {
+    return InvalidArgument("healthcheck.interval", "must be 1 ms to 24 h");
+  }
+  if (!in_range(check.timeout, 1)) {
+    return InvalidArgument("healthcheck.timeout", "must be 1 ms to 24 h");
+  }
+  if (!in_range(check.start_period, 0)) {
+    return InvalidArgument("healthcheck.start_period", "must be 0 to 24 h");
+  }
+  if (check.retries && (*check.retries < 1 || *check.retries > kMaxHealthRetries)) {
+    return InvalidArgument("healthcheck.retries", "must be 1 to 1000");
+  }
   return Status();
 }
 
@@ -381,6 +445,10 @@ Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
   }
   MBX_RETURN_IF_ERROR(ValidateMounts(spec, host));
   MBX_RETURN_IF_ERROR(ValidateNetwork(spec));
+  if (spec.publish_all && (spec.network == "none" || spec.network == "host")) {
+    return InvalidArgument("publish_all",
+                           StrCat("network '", spec.network, "' publishes no ports"));
+  }
   MBX_RETURN_IF_ERROR(ValidateResources(spec.resources, host));
   for (const auto& [name, value] : spec.ulimits) {
     MBX_RETURN_IF_ERROR(ParseUlimit(name, value).status());
@@ -391,7 +459,14 @@ Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
   }
   MBX_RETURN_IF_ERROR(
       kernel::ResolveCapabilities(0, spec.security.cap_add, spec.security.cap_drop).status());
+  if (spec.security.seccomp == Security::Seccomp::kProfile) {
+    MBX_RETURN_IF_ERROR(
+        kernel::CompileOciSeccomp(spec.security.seccomp_profile, kernel::DefaultCapabilities())
+            .status());
+  }
+  MBX_RETURN_IF_ERROR(ValidateDevices(spec));
   MBX_RETURN_IF_ERROR(ValidateTimes(spec));
+  MBX_RETURN_IF_ERROR(ValidatePolicies(spec));
   return ValidateLabels(spec.labels);
 }
 

@@ -18,6 +18,8 @@ namespace minibox::runtime {
 // volumes["/x"], ulimits["nofile"]. Touches nothing but to resolve host paths.
 Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host);
 
+Status ValidateResources(const Resources& limits, const HostFacts& host);
+
 // The grammars, for those who need the parsed form. kInvalidArgument with `field`.
 Status ValidateName(std::string_view name, size_t limit, std::string_view field);
 StatusOr<init::Rlimit> ParseUlimit(std::string_view name, std::string_view value);

@@ -21,8 +21,11 @@
 #include "core/strings.h"
 #include "kernel/features.h"
 #include "runtime/bind_sources.h"
+#include "runtime/devices.h"
 #include "runtime/generated_files.h"
+#include "runtime/health_log.h"
 #include "runtime/launch_plan.h"
+#include "runtime/restart_policy.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/start_failure.h"
 #include "runtime/state_machine.h"
@@ -124,6 +127,12 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     MBX_ASSIGN_OR_RETURN(facts.devices, runtime::ListHostDevices());
   }
   MBX_ASSIGN_OR_RETURN(runtime::LaunchPlan plan, runtime::PlanLaunch(config, id, layers, facts));
+  MBX_ASSIGN_OR_RETURN(const auto devices, runtime::FindDevices(spec.devices));
+  MBX_RETURN_IF_ERROR(runtime::PlanDevices(container.dir, devices, plan.spec.mounts, plan.binds));
+  if (!spec.security.privileged) {
+    plan.limits.devices = runtime::DeviceRules(devices);
+    plan.limits.devices_are_default = spec.devices.empty();
+  }
   if (!container.record.info.started) {
     MBX_RETURN_IF_ERROR(
         CopyRootAttributes(images->root->dir(), plan.spec.lowers.front(), plan.spec.upper));
@@ -140,6 +149,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   MBX_RETURN_IF_ERROR(run_dir.MakeDir(name, 0700));
   MBX_ASSIGN_OR_RETURN(const core::RootDir run, run_dir.OpenDir(name));
   MBX_RETURN_IF_ERROR(container.dir.ClearExit());
+  MBX_RETURN_IF_ERROR(runtime::ClearHealthLog(container.dir));
 
   MBX_FAILPOINT("start.network");
   MBX_ASSIGN_OR_RETURN(const network::Reservation reservation, ReserveNetwork(spec, id));
@@ -150,6 +160,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
       runtime::OpenBinds(host, *images->root, images->volumes, container.dir, stop, plan, binds));
 
   std::vector<std::string> warnings = config.warnings;
+  Append(plan.warnings, warnings);
   runtime::IdRange ids;
   const std::string host_ids = HostIdsReason(spec, binds);
   if (host_ids.empty()) {
@@ -162,7 +173,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     if (!spec.security.host_userns) {
       warnings.push_back("the container has the host's user ids: " + host_ids);
     }
-    Append(SetHostIds(spec.security, facts, plan), warnings);
+    Append(SetHostIds(spec.security, facts, plan, spec.db_mode), warnings);
   }
 
   MBX_FAILPOINT("start.cgroup");
@@ -200,6 +211,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   info.started = released;
   info.exit.reset();
   info.error.clear();
+  info.next_restart.reset();
   info.ip = endpoint.ip;
   info.mac = endpoint.mac;
   info.gateway = endpoint.gateway;
@@ -219,8 +231,18 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
 }
 
 StatusOr<Runtime::Impl::Started> Runtime::Impl::StartLocked(Locked& container, bool capture,
-                                                            std::stop_token stop) {
+                                                            std::stop_token stop, StartedBy by) {
   MBX_RETURN_IF_ERROR(runtime::CheckCanStart(container.record.info));
+  const runtime::ContainerRecord before = container.record;
+  if (by == StartedBy::kPolicy) {
+    // On disk before the workload runs, so that a start counts however it ends.
+    ++container.record.info.restart_count;
+    ++container.record.restart_row;
+  } else {
+    container.record.info.restart_count = 0;
+    container.record.restart_row = 0;
+  }
+  container.record.stopped = false;
   auto started = Launch(container, capture, stop);
   if (started.ok()) {
     snapshot_->Touch();
@@ -228,8 +250,13 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::StartLocked(Locked& container, b
   }
   const Status why = runtime::AsStartFailure(started.status());
   if (container.record.provisional) return why;
+  if (by == StartedBy::kUser) container.record = before;
   container.record.info.error = why.message();
   container.record.starting = false;
+  if (by == StartedBy::kPolicy) {
+    runtime::PlanRestart(container.record, runtime::Ended::kFailedStart,
+                         std::chrono::system_clock::now());
+  }
   const Status written = container.dir.WriteRecord(container.record);
   if (!written.ok()) {
     core::LogWarning("runtime", core::StrCat(written.message(),

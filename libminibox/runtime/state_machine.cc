@@ -2,6 +2,7 @@
 #include "runtime/state_machine.h"
 
 #include "core/errors.h"
+#include "core/status_macros.h"
 #include "core/strings.h"
 
 namespace minibox::runtime {
@@ -32,6 +33,18 @@ Status CheckCanSignal(const ContainerInfo& info) {
   if (IsLive(info.state)) return Status();
   return core::FailedPrecondition(
       "container_not_running", core::StrCat("container ", info.id.ToString(), " is not running"));
+}
+
+Status CheckCanPause(const ContainerInfo& info) {
+  MBX_RETURN_IF_ERROR(CheckCanSignal(info));
+  if (info.state != ContainerState::kPaused) return Status();
+  return core::FailedPrecondition("container_paused",
+                                  core::StrCat("container ", info.id.ToString(), " is paused"));
+}
+
+Status CheckCanUnpause(const ContainerInfo& info) {
+  MBX_RETURN_IF_ERROR(CheckCanSignal(info));
+  return info.state == ContainerState::kPaused ? Status() : Running(info);
 }
 
 Status CheckCanRemove(const ContainerInfo& info, bool force) {

@@ -13,6 +13,10 @@ bool IsLive(ContainerState state);
 Status CheckCanStart(const ContainerInfo& info);
 // kFailedPrecondition "container_not_running".
 Status CheckCanSignal(const ContainerInfo& info);
+// kFailedPrecondition "container_not_running", "container_paused".
+Status CheckCanPause(const ContainerInfo& info);
+// kFailedPrecondition "container_not_running", "container_running".
+Status CheckCanUnpause(const ContainerInfo& info);
 // kFailedPrecondition "container_running" if live and not `force`.
 Status CheckCanRemove(const ContainerInfo& info, bool force);
 

@@ -19,6 +19,9 @@ constexpr ContainerState kStates[] = {ContainerState::kCreated, ContainerState::
                                       ContainerState::kPaused, ContainerState::kExited,
                                       ContainerState::kRemoving};
 
+constexpr Health kHealths[] = {Health::kNone, Health::kStarting, Health::kHealthy,
+                               Health::kUnhealthy};
+
 void WritePorts(json::Writer& writer, const std::vector<PortMapping>& mappings) {
   std::map<std::string, std::vector<std::string>> ports;
   for (const PortMapping& port : mappings) ports[HostSide(port)].push_back(ContainerSide(port));
@@ -44,6 +47,7 @@ void Write(json::Writer& writer, const ContainerInfo& info) {
   writer.Key("command").StringArray(info.command);
   writer.Key("pid").Int(info.pid);
   writer.Key("status").String(StateName(info.state));
+  writer.Key("health").String(HealthName(info.health));
   writer.Key("created_at").String(core::FormatTime(info.created));
   if (info.started) writer.Key("started_at").String(core::FormatTime(*info.started));
   if (info.exit) writer.Key("finished_at").String(core::FormatTime(info.exit->at));
@@ -66,6 +70,13 @@ void Write(json::Writer& writer, const ContainerInfo& info) {
   writer.Key("reference").String(info.reference);
   writer.Key("image_digest").String(info.image_digest);
   if (!info.labels.empty()) writer.Key("labels").StringMap(info.labels);
+  if (info.restart.kind != RestartPolicy::Kind::kNo) {
+    writer.Key("restart").String(info.restart.ToString());
+  }
+  if (info.restart_count > 0) writer.Key("restart_count").Int(info.restart_count);
+  if (info.next_restart) {
+    writer.Key("next_restart").String(core::FormatTime(*info.next_restart));
+  }
   if (!info.warnings.empty()) writer.Key("warnings").StringArray(info.warnings);
   writer.EndObject();
 }
@@ -138,6 +149,15 @@ StatusOr<ContainerInfo> Read(const json::Value& object) {
   MBX_ASSIGN_OR_RETURN(info.gateway, network.GetString("gateway", ""));
   MBX_ASSIGN_OR_RETURN(info.labels, object.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(info.warnings, object.GetStringArray("warnings"));
+  MBX_ASSIGN_OR_RETURN(const std::string health, object.GetString("health", "none"));
+  for (const Health known : kHealths) {
+    if (HealthName(known) == health) info.health = known;
+  }
+  MBX_ASSIGN_OR_RETURN(const std::string restart, object.GetString("restart", "no"));
+  MBX_ASSIGN_OR_RETURN(info.restart, RestartPolicy::Parse(restart));
+  MBX_ASSIGN_OR_RETURN(const int64_t restarts, object.GetInt("restart_count", 0));
+  info.restart_count = static_cast<int>(restarts);
+  MBX_ASSIGN_OR_RETURN(info.next_restart, ReadTime(object, "next_restart"));
   return info;
 }
 

@@ -32,4 +32,9 @@ StatusOr<std::string> Indented(std::string_view text) {
   return writer.Take() + "\n";
 }
 
+StatusOr<std::string> CompactJson(std::string_view text) {
+  MBX_ASSIGN_OR_RETURN(const json::Value value, json::Parse(text, {.max_bytes = text.size()}));
+  return value.Dump();
+}
+
 }  // namespace minibox::wire

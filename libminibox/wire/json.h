@@ -12,5 +12,7 @@ using JsonWriter = json::Writer;
 
 // The same value with two spaces per level and a line end. kInvalidArgument if `text` is no JSON.
 StatusOr<std::string> Indented(std::string_view text);
+// The same value without blanks between its parts.
+StatusOr<std::string> CompactJson(std::string_view text);
 
 }  // namespace minibox::wire

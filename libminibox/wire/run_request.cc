@@ -9,6 +9,7 @@
 #include "core/strings.h"
 #include "wire/fields.h"
 #include "wire/mounts.h"
+#include "wire/policies.h"
 #include "wire/ports.h"
 #include "wire/resources.h"
 
@@ -19,7 +20,6 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kMaxShmMib = 1048576;
 constexpr int64_t kMaxStopTimeoutS = 600;
-constexpr int64_t kDefaultLogMib = 64, kDefaultLogFiles = 3;
 constexpr uint64_t kMib = uint64_t{1} << 20;
 
 Status WithField(std::string_view field, const Status& status) {
@@ -44,20 +44,9 @@ void ReadTimes(FieldReader& fields, ContainerSpec* spec) {
   fields.OptionalInt("stop_timeout", 0, kMaxStopTimeoutS, &stop_timeout);
   if (stop_timeout) spec->stop_timeout = std::chrono::seconds(*stop_timeout);
 
-  const json::Value timeout = fields.Raw("timeout");
-  if (IsZero(timeout)) return;
-  std::string text;
-  if (timeout.type() == json::Type::kString) {
-    text = *timeout.AsString();
-  } else if (timeout.type() == json::Type::kNumber) {
-    text = timeout.Dump();
-  } else {
-    return fields.Fail(InvalidRequest("timeout", "expected a duration"));
-  }
-  const auto nanoseconds = core::ParseDurationNs(text);
-  if (!nanoseconds.ok()) return fields.Fail(WithField("timeout", nanoseconds.status()));
-  // Rounded up: a limit shorter than a millisecond is still a limit.
-  spec->timeout = std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(*nanoseconds));
+  std::optional<milliseconds> timeout;
+  ReadDuration(fields, "timeout", &timeout);
+  spec->timeout = timeout.value_or(milliseconds(0));
 }
 
 void ReadSecurity(FieldReader& fields, Security* security) {
@@ -68,7 +57,8 @@ void ReadSecurity(FieldReader& fields, Security* security) {
 
   const json::Value seccomp = fields.Raw("seccomp");
   if (seccomp.type() == json::Type::kObject && seccomp.size() > 0) {
-    fields.Fail(NotSupported("seccomp"));
+    security->seccomp = Security::Seccomp::kProfile;
+    security->seccomp_profile = seccomp.Dump();
   } else if (!IsZero(seccomp)) {
     const auto profile = seccomp.AsString();
     if (!profile.ok()) {
@@ -90,27 +80,9 @@ void ReadSecurity(FieldReader& fields, Security* security) {
 }
 
 void RefuseUnsupported(FieldReader& fields) {
-  for (const char* name :
-       {"interactive", "tty", "publish_all", "devices", "db_mode", "ip", "mac", "log_timestamps"}) {
+  for (const char* name : {"interactive", "tty", "ip", "mac"}) {
     fields.Unsupported(name);
   }
-  const json::Value healthcheck = fields.Raw("healthcheck");
-  if (healthcheck.type() != json::Type::kObject && !healthcheck.empty()) {
-    fields.Fail(InvalidRequest("healthcheck", "expected an object"));
-  } else if (!IsZero(healthcheck)) {
-    fields.Fail(NotSupported("healthcheck"));
-  }
-  std::string restart;
-  fields.Text("restart", &restart);
-  if (!restart.empty() && restart != "no") fields.Fail(NotSupported("restart"));
-  std::optional<int64_t> log_size;
-  fields.OptionalInt("log_max_size", 0, INT64_MAX, &log_size);
-  if (log_size.value_or(kDefaultLogMib) != kDefaultLogMib) {
-    fields.Fail(NotSupported("log_max_size"));
-  }
-  int64_t log_files = kDefaultLogFiles;
-  fields.Int("log_max_files", 1, 100, &log_files);
-  if (log_files != kDefaultLogFiles) fields.Fail(NotSupported("log_max_files"));
 }
 
 std::string DurationText(milliseconds duration) { return core::StrCat(duration.count(), "ms"); }
@@ -120,6 +92,8 @@ void WriteSecurity(json::Writer& writer, const Security& security) {
   if (!security.cap_drop.empty()) writer.Key("cap_drop").StringArray(security.cap_drop);
   if (security.seccomp == Security::Seccomp::kUnconfined) {
     writer.Key("seccomp").String("unconfined");
+  } else if (security.seccomp == Security::Seccomp::kProfile) {
+    writer.Key("seccomp").Raw(security.seccomp_profile);
   }
   if (security.privileged) writer.Key("privileged").Bool(true);
   if (security.read_only_rootfs) writer.Key("read_only").Bool(true);
@@ -184,6 +158,10 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
   std::optional<bool> init;
   fields.OptionalBool("init", &init);
   spec.init = init.value_or(true);
+  fields.Bool("publish_all", &spec.publish_all);
+  fields.TextList("devices", &spec.devices);
+  fields.Bool("db_mode", &spec.db_mode);
+  ReadPolicies(fields, &spec);
   RefuseUnsupported(fields);
   MBX_RETURN_IF_ERROR(fields.Finish());
   request.unknown_fields = fields.Unknown();
@@ -246,6 +224,10 @@ std::string ToJson(const RunRequest& request) {
   if (request.on_disconnect == OnDisconnect::kKeep) text("on_disconnect", "keep");
   WriteSecurity(writer, spec.security);
   if (!spec.init) writer.Key("init").Bool(false);
+  flag("publish_all", spec.publish_all);
+  list("devices", spec.devices);
+  flag("db_mode", spec.db_mode);
+  WritePolicies(writer, spec);
   writer.EndObject();
   return writer.Take();
 }

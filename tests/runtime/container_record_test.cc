@@ -53,6 +53,18 @@ ContainerConfig FullConfig() {
   spec.init = false;
   spec.remove_on_exit = true;
   spec.labels = {{"k", "v"}};
+  spec.restart = {RestartPolicy::Kind::kOnFailure, 3};
+  spec.healthcheck = HealthCheck{{"CMD", "true"},
+                                 std::chrono::milliseconds(1500),
+                                 std::chrono::milliseconds(2000),
+                                 std::chrono::milliseconds(0),
+                                 4};
+  spec.publish_all = true;
+  spec.devices = {"/dev/fuse:/dev/fuse:rw"};
+  spec.db_mode = true;
+  spec.log_max_bytes = (1 << 20) + 7;
+  spec.log_max_files = 9;
+  spec.log_timestamps = true;
   return config;
 }
 
@@ -66,6 +78,12 @@ TEST(ContainerConfig, SurvivesARoundTrip) {
   EXPECT_EQ(spec.resources.memory_bytes, (5 << 20) + 1);
   EXPECT_EQ(spec.resources.memory_swap_bytes, -1);
   EXPECT_EQ(spec.resources.pids, 5);
+  EXPECT_EQ(spec.restart, config.spec.restart);
+  EXPECT_EQ(spec.healthcheck, config.spec.healthcheck);
+  EXPECT_EQ(spec.devices, config.spec.devices);
+  EXPECT_TRUE(spec.publish_all && spec.db_mode && spec.log_timestamps);
+  EXPECT_EQ(spec.log_max_bytes, config.spec.log_max_bytes);
+  EXPECT_EQ(spec.log_max_files, 9);
   EXPECT_EQ(spec.mounts.size(), 4u);
   EXPECT_EQ(spec.mounts[1].source, "/srv/x");
   EXPECT_EQ(spec.mounts[1].target, "/y");

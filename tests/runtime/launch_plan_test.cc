@@ -266,6 +266,55 @@ TEST(LaunchPlan, PrivilegedHasNoMoreThanTheEngine) {
   EXPECT_EQ(plan.spec.capabilities, kernel::DefaultCapabilities());
 }
 
+TEST(LaunchPlan, MknodStaysWhereDevicesAreFiltered) {
+  HostFacts host;
+  host.filters_devices = true;
+  ContainerConfig config = Config();
+  LaunchPlan plan = Plan(config);
+  EXPECT_THAT(SetHostIds(config.spec.security, host, plan), IsEmpty());
+  EXPECT_EQ(plan.spec.capabilities, kernel::DefaultCapabilities());
+}
+
+TEST(LaunchPlan, DatabaseModeIsWhatTheRequestLeavesOpen) {
+  ContainerConfig config = Config();
+  config.spec.db_mode = true;
+  LaunchPlan plan = Plan(config);
+  EXPECT_EQ(plan.spec.capabilities, kernel::AllCapabilities());
+  EXPECT_EQ(plan.spec.oom_score_adj, -900);
+  EXPECT_EQ(plan.limits.io_weight, 800);
+  EXPECT_TRUE(plan.limits.io_weight_is_default);
+  EXPECT_EQ(At(plan, "/tmp").data, "mode=1777");
+  EXPECT_EQ(At(plan, "/tmp").attributes, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+  for (const init::Rlimit& limit : plan.spec.rlimits) {
+    if (limit.resource == RLIMIT_NOFILE) {
+      EXPECT_EQ(limit.soft, limit.hard);
+    }
+  }
+  // The filter opens no more than without it.
+  ContainerConfig usual = Config();
+  EXPECT_EQ(plan.spec.seccomp_program, Plan(usual).spec.seccomp_program);
+  // With the host's ids the capabilities are not the container's alone.
+  HostFacts host;
+  host.filters_devices = true;
+  EXPECT_EQ(SetHostIds(config.spec.security, host, plan, /*db_mode=*/true).size(), 1u);
+  EXPECT_EQ(plan.spec.capabilities, kernel::DefaultCapabilities());
+
+  config.spec.resources.io_weight = 5;
+  config.spec.resources.oom_score_adj = 0;
+  config.spec.ulimits = {{"nofile", "10:20"}};
+  config.spec.mounts = {{Mount::Kind::kVolume, "v", "/tmp", ""}};
+  plan = Plan(config);
+  EXPECT_EQ(plan.limits.io_weight, 5);
+  EXPECT_FALSE(plan.limits.io_weight_is_default);
+  EXPECT_EQ(plan.spec.oom_score_adj, 0);
+  EXPECT_EQ(At(plan, "/tmp").kind, init::MountOp::Kind::kBind);
+  for (const init::Rlimit& limit : plan.spec.rlimits) {
+    if (limit.resource == RLIMIT_NOFILE) {
+      EXPECT_EQ(limit.soft, 10u);
+    }
+  }
+}
+
 TEST(LaunchPlan, AskedForMknodStaysWithTheHostsIds) {
   ContainerConfig config = Config();
   config.spec.security.cap_add = {"cap_mknod"};

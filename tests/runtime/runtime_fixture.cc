@@ -14,6 +14,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/root_dir.h"
+#include "runtime/dir_watch.h"
+
 extern char** environ;
 
 namespace minibox::testing {
@@ -127,6 +130,21 @@ void RuntimeTest::AwaitLog(const ContainerId& id, std::string_view text) {
         return seen.find(text) != std::string::npos ? found : Status();
       });
   EXPECT_EQ(read.code(), StatusCode::kAborted) << "the log ended with: " << seen;
+}
+
+ContainerInfo RuntimeTest::Await(const ContainerId& id,
+                                 const std::function<bool(const ContainerInfo&)>& wanted) {
+  const auto dir = core::RootDir::Open(DataPath("containers/" + id.ToString()));
+  auto watch =
+      dir.ok() ? runtime::DirWatch::Create(dir->fd()) : StatusOr<runtime::DirWatch>(dir.status());
+  EXPECT_TRUE(watch.ok()) << watch.status().ToString();
+  while (true) {
+    const auto info = runtime_->Inspect(id);
+    EXPECT_TRUE(info.ok()) << info.status().ToString();
+    if (!info.ok() || !watch.ok()) return ContainerInfo{.id = id};
+    if (wanted(*info)) return *info;
+    EXPECT_TRUE(watch->Wait({}).ok());
+  }
 }
 
 json::Value RuntimeTest::Record(const ContainerId& id) const {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,10 @@ class RuntimeTest : public ::testing::Test {
   std::string Log(const ContainerId& id, const LogOptions& options = {});
   // Follows the log until it holds `text`.
   void AwaitLog(const ContainerId& id, std::string_view text);
+
+  // Until `wanted` holds for its record; fails the test if it is removed meanwhile.
+  ContainerInfo Await(const ContainerId& id,
+                      const std::function<bool(const ContainerInfo&)>& wanted);
 
   std::string DataPath(std::string_view below) const {
     return root_ + "/data/" + std::string(below);

@@ -34,6 +34,10 @@ ContainerInfo Full() {
   info.gateway = "172.19.0.1";
   info.labels = {{"k", "v"}};
   info.warnings = {"w"};
+  info.health = Health::kUnhealthy;
+  info.restart = {RestartPolicy::Kind::kOnFailure, 5};
+  info.restart_count = 3;
+  info.next_restart = TimePoint(milliseconds(1700000003000));
   return info;
 }
 
@@ -49,15 +53,20 @@ TEST(ContainerJson, EveryMemberSurvivesTheRoundTrip) {
   EXPECT_EQ(after->ports.size(), 2u);
   EXPECT_EQ(after->gateway, before.gateway);
   EXPECT_EQ(after->command, before.command);
+  EXPECT_EQ(after->health, before.health);
+  EXPECT_EQ(after->restart, before.restart);
+  EXPECT_EQ(after->restart_count, 3);
+  EXPECT_EQ(after->next_restart, before.next_restart);
 }
 
 TEST(ContainerJson, EmptyMembersAreLeftOut) {
   ContainerInfo info{.id = *ContainerId::Parse("0123abcd")};
   info.image = "a";
   info.created = TimePoint(milliseconds(1700000000000));
-  EXPECT_EQ(ToJson(info), R"({"id":"0123abcd","image":"a","command":[],"pid":0,"status":"created",)"
-                          R"("created_at":"2023-11-14T22:13:20.000000000Z","exit_code":0,)"
-                          R"("reference":"","image_digest":""})");
+  EXPECT_EQ(ToJson(info),
+            R"({"id":"0123abcd","image":"a","command":[],"pid":0,"status":"created",)"
+            R"("health":"none","created_at":"2023-11-14T22:13:20.000000000Z","exit_code":0,)"
+            R"("reference":"","image_digest":""})");
 }
 
 TEST(ContainerJson, TheListIsAnObjectSortedById) {

@@ -103,6 +103,35 @@ TEST(RunRequest, EveryFieldReachesItsMember) {
        [](const R& r) { return !r.spec.security.host_userns; }},
       {R"("userns":"host")", [](const R& r) { return r.spec.security.host_userns; }},
       {R"("read_only":true)", [](const R& r) { return r.spec.security.read_only_rootfs; }},
+      {R"("publish_all":true)", [](const R& r) { return r.spec.publish_all; }},
+      {R"("devices":["/dev/fuse"])",
+       [](const R& r) { return r.spec.devices == std::vector<std::string>{"/dev/fuse"}; }},
+      {R"("db_mode":true)", [](const R& r) { return r.spec.db_mode; }},
+      {R"("restart":"on-failure:4")",
+       [](const R& r) {
+         return r.spec.restart == RestartPolicy{RestartPolicy::Kind::kOnFailure, 4};
+       }},
+      {R"("healthcheck":{"test":["CMD","true"],"interval":1.5,"timeout":"2s","retries":4,
+          "start_period":"1m"})",
+       [](const R& r) {
+         return r.spec.healthcheck == HealthCheck{{"CMD", "true"},
+                                                  milliseconds(1500),
+                                                  milliseconds(2000),
+                                                  milliseconds(60000),
+                                                  4};
+       }},
+      {R"("healthcheck":{})", [](const R& r) { return !r.spec.healthcheck.has_value(); }},
+      {R"("healthcheck":{"interval":"10s"})",
+       [](const R& r) { return r.spec.healthcheck->interval == milliseconds(10000); }},
+      {R"("seccomp":{"defaultAction":"SCMP_ACT_ALLOW"})",
+       [](const R& r) {
+         return r.spec.security.seccomp == Security::Seccomp::kProfile &&
+                r.spec.security.seccomp_profile == R"({"defaultAction":"SCMP_ACT_ALLOW"})";
+       }},
+      {R"("log_max_size":0)", [](const R& r) { return r.spec.log_max_bytes == 0; }},
+      {R"("log_max_size":1)", [](const R& r) { return r.spec.log_max_bytes == 1u << 20; }},
+      {R"("log_max_files":5)", [](const R& r) { return r.spec.log_max_files == 5; }},
+      {R"("log_timestamps":true)", [](const R& r) { return r.spec.log_timestamps; }},
       {R"("init":false)", [](const R& r) { return !r.spec.init; }},
       {R"("init":null)", [](const R& r) { return r.spec.init; }},
   };
@@ -122,18 +151,8 @@ TEST(RunRequest, WhatHasNoPlaceYetIsRefusedByName) {
   const std::pair<const char*, const char*> kRefused[] = {
       {"interactive", "true"},
       {"tty", "true"},
-      {"publish_all", "true"},
-      {"devices", R"(["/dev/null"])"},
-      {"db_mode", "true"},
       {"ip", R"("172.19.0.9")"},
       {"mac", R"("02:00:00:00:00:01")"},
-      {"restart", R"("always")"},
-      {"healthcheck", R"({"test":["CMD","true"]})"},
-      {"seccomp", R"({"defaultAction":"SCMP_ACT_ALLOW"})"},
-      {"log_max_size", "0"},
-      {"log_max_size", "1"},
-      {"log_max_files", "5"},
-      {"log_timestamps", "true"},
   };
   for (const auto& [name, value] : kRefused) {
     const auto request = With("\"" + std::string(name) + "\":" + value);
@@ -192,6 +211,20 @@ TEST(RunRequest, WrongValuesNameTheField) {
       {R"("userns":"own")", "userns"},
       {R"("init":"no")", "init"},
       {R"("healthcheck":"x")", "healthcheck"},
+      {R"("healthcheck":{"test":"x"})", "healthcheck.test"},
+      {R"("healthcheck":{"interval":"soon"})", "healthcheck.interval"},
+      {R"("healthcheck":{"timeout":true})", "healthcheck.timeout"},
+      {R"("healthcheck":{"retries":1001})", "healthcheck.retries"},
+      {R"("healthcheck":{"retries":"3"})", "healthcheck.retries"},
+      {R"("healthcheck":{"period":1})", "healthcheck.period"},
+      {R"("restart":"sometimes")", "restart"},
+      {R"("restart":"on-failure:0")", "restart"},
+      {R"("log_max_size":-1)", "log_max_size"},
+      {R"("log_timestamps":"yes")", "log_timestamps"},
+      {R"("publish_all":1)", "publish_all"},
+      {R"("devices":"/dev/null")", "devices"},
+      {R"("devices":[1])", "devices[0]"},
+      {R"("db_mode":"on")", "db_mode"},
       {R"("restart":1)", "restart"},
       {R"("log_max_files":101)", "log_max_files"},
   };

@@ -127,6 +127,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
       "Example:\n  minibox build -t site . && minibox run -d -p 8080:80 site\n\n"
       "'minibox help COMMAND' explains a command.");
   AddRunCommands(app, session);
+  AddLifecycleCommands(app, session);
   AddContainerCommands(app, session);
   AddImageCommands(app, session);
   AddVolumeCommands(app, session);

@@ -69,6 +69,7 @@ struct ListFlags {
 
 void AddContainerCommands(CLI::App& app, Session& session);
 void AddImageCommands(CLI::App& app, Session& session);
+void AddLifecycleCommands(CLI::App& app, Session& session);
 void AddNetworkCommands(CLI::App& app, Session& session);
 void AddRunCommands(CLI::App& app, Session& session);
 void AddSystemCommands(CLI::App& app, Session& session);

@@ -130,7 +130,7 @@ std::string ContainerTable(const std::vector<ContainerInfo>& containers, const T
                Shortened(Command(info), kCommandWidth),
                TimeText(info.created),
                {std::string(wire::StateName(info.state)), StateColour(info.state)},
-               "none",
+               std::string(HealthName(info.health)),
                ExitText(info),
                PortsText(info.ports)});
   }
@@ -147,7 +147,7 @@ std::string ContainersJson(const std::vector<ContainerInfo>& containers) {
     writer.Key("command").String(Command(info));
     writer.Key("created").String(wire::FormatTime(info.created));
     writer.Key("status").String(wire::StateName(info.state));
-    writer.Key("health").String("none");
+    writer.Key("health").String(HealthName(info.health));
     writer.Key("exit").String(ExitText(info));
     writer.Key("ports").String(PortsText(info.ports));
     writer.Key("name").String(info.name);

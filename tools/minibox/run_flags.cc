@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "wire/json.h"
 #include "wire/ports.h"
 #include "wire/text.h"
 
@@ -45,6 +46,15 @@ StatusOr<std::string> AbsoluteHostPath(std::string_view path) {
 
 bool IsHostPath(std::string_view source) {
   return source.starts_with('/') || source.starts_with('.') || source.starts_with('~');
+}
+
+StatusOr<std::string> ReadJsonFile(const std::string& path) {
+  std::ifstream file(path);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  if (!file) return Usage(StrCat("--seccomp: cannot read '", wire::EscapeControl(path), "'"));
+  auto compact = wire::CompactJson(text);
+  if (!compact.ok()) return Usage(StrCat("--seccomp: ", path, ": ", compact.status().message()));
+  return compact;
 }
 
 }  // namespace
@@ -92,6 +102,16 @@ StatusOr<int64_t> ParseMemory(std::string_view text) {
   }
   const int64_t bytes = static_cast<int64_t>(*number) * unit;
   return (bytes + kMib - 1) / kMib * kMib;
+}
+
+StatusOr<int64_t> ParseCpus(const std::string& text) {
+  if (text == "-1") return -1;
+  char* end = nullptr;
+  const double cores = strtod(text.c_str(), &end);
+  if (*end != '\0' || !(cores > 0) || cores > kMaxCpus) {
+    return Usage(StrCat("--cpus: '", wire::EscapeControl(text), "' is not a number of cores"));
+  }
+  return std::max<int64_t>(1000, std::llround(cores * kQuotaOfOneCore));
 }
 
 Status AddPairs(const std::vector<std::string>& pairs, std::string_view what,
@@ -191,12 +211,16 @@ void RunFlags::AddTo(CLI::App& command, bool run) {
   command.add_option("--oom-score-adj", oom_score_adj_, "-1000 to 1000");
   list("--ulimit", ulimits_, "name=soft[:hard]");
   list("-p,--publish", publish_, "[ip:]host:container[/tcp|udp]");
+  command.add_flag("-P,--publish-all", publish_all_,
+                   "publish every port that the image exposes on a free one");
   command.add_option("--network", network_, "bridge (default), none or host");
   list("--dns", dns_, "resolver's address");
   list("--add-host", hosts_, "name:ip, an entry in /etc/hosts");
   list("-v,--volume", volumes_, "host path or volume name, :path[:options]");
   list("--mount", mounts_, "type=bind|volume|tmpfs,source=…,target=…[,options]");
   list("--tmpfs", tmpfs_, "path[:options]");
+  list("--device", devices_, "/dev/x[:/dev/y[:rwm]], a device of the host");
+  command.add_flag("--db", db_mode_, "settings for databases: shared memory, locks, priorities");
   command.add_option("--shm-size", shm_size_, "size of /dev/shm: MiB, or 64m");
   list("-e,--env", env_, "KEY=value; KEY alone removes one of the image's");
   list("--env-file", env_files_, "file of KEY=value lines");
@@ -210,10 +234,21 @@ void RunFlags::AddTo(CLI::App& command, bool run) {
   command.add_option("--stop-signal", stop_signal_, "signal that asks it to stop");
   command.add_option("--stop-timeout", stop_timeout_, "seconds from there to SIGKILL");
   command.add_option("--timeout", timeout_, "kill it after this time, such as 30s");
+  command.add_option("--restart", restart_, "no (default), on-failure[:n], always, unless-stopped");
+  command.add_option("--log-max-size", log_max_size_, "rotate the log at: MiB, or 64m; 0: never");
+  command.add_option("--log-max-files", log_max_files_, "log files that are kept, 1-100");
+  command.add_flag("--log-timestamps", log_timestamps_, "lines in the log begin with the time");
+  command.add_option("--health-cmd", health_cmd_, "shell command that tells whether it is healthy");
+  command.add_option("--health-interval", health_interval_, "pause between checks, such as 30s");
+  command.add_option("--health-timeout", health_timeout_, "a check that takes longer has failed");
+  command.add_option("--health-retries", health_retries_, "failures in a row that count");
+  command.add_option("--health-start-period", health_start_period_,
+                     "failures do not count for so long");
+  command.add_flag("--no-healthcheck", no_healthcheck_, "not even the image's");
   command.add_flag("--init{true}", init_, "--init=false: the command itself is process 1");
   list("--cap-add", cap_add_, "capability, or ALL");
   list("--cap-drop", cap_drop_, "capability, or ALL");
-  command.add_option("--seccomp", seccomp_, "default or unconfined");
+  command.add_option("--seccomp", seccomp_, "default, unconfined, or a file with a profile");
   command.add_flag("--privileged", privileged_, "all capabilities and devices of the host");
   command.add_flag("--read-only", read_only_, "read-only root file system");
   command.add_option("--userns", userns_, "auto (default) or host");
@@ -235,13 +270,11 @@ Status RunFlags::ReadResources(Resources* out) const {
     out->memory_swap_bytes = *bytes;
   }
   if (!cpus_.empty()) {
-    char* end = nullptr;
-    const double cores = strtod(cpus_.c_str(), &end);
-    if (*end != '\0' || !(cores > 0) || cores > kMaxCpus || cpu_ != 0) {
-      return Usage(cpu_ != 0 ? "--cpu and --cpus exclude each other"
-                             : StrCat("--cpus: '", cpus_, "' is not a number of cores"));
-    }
-    out->cpu_quota_us = std::max<int64_t>(1000, std::llround(cores * kQuotaOfOneCore));
+    if (cpu_ != 0) return Usage("--cpu and --cpus exclude each other");
+    const auto quota = ParseCpus(cpus_);
+    if (!quota.ok()) return quota.status();
+    if (*quota < 0) return Usage("--cpus: '-1' is not a number of cores");
+    out->cpu_quota_us = *quota;
   } else if (cpu_ != 0) {
     out->cpu_quota_us = cpu_ >= 1000 ? cpu_ : cpu_ * 1000;
   }
@@ -270,6 +303,50 @@ Status RunFlags::ReadMounts(std::vector<Mount>* out) const {
     if (colon != std::string::npos) mount.options = text.substr(colon + 1);
     out->push_back(std::move(mount));
   }
+  return Status();
+}
+
+Status RunFlags::ReadPolicies(ContainerSpec* out) const {
+  using std::chrono::milliseconds;
+  const auto restart = RestartPolicy::Parse(restart_);
+  if (!restart.ok()) return Usage(StrCat("--", restart.status().message()));
+  out->restart = *restart;
+  if (log_max_size_ == "0") {
+    out->log_max_bytes = 0;
+  } else if (!log_max_size_.empty()) {
+    const auto bytes = ParseMemory(log_max_size_);
+    if (!bytes.ok()) return bytes.status().WithContext("--log-max-size");
+    out->log_max_bytes = static_cast<uint64_t>(*bytes);
+  }
+  if (log_max_files_) {
+    if (*log_max_files_ < 1 || *log_max_files_ > 100) {
+      return Usage("--log-max-files must be 1 to 100");
+    }
+    out->log_max_files = static_cast<int>(*log_max_files_);
+  }
+  out->log_timestamps = log_timestamps_;
+  HealthCheck check;
+  if (!health_cmd_.empty()) check.test = {"CMD-SHELL", health_cmd_};
+  for (const auto& [text, time, flag] :
+       {std::tuple(&health_interval_, &check.interval, "--health-interval"),
+        std::tuple(&health_timeout_, &check.timeout, "--health-timeout"),
+        std::tuple(&health_start_period_, &check.start_period, "--health-start-period")}) {
+    if (text->empty()) continue;
+    const auto nanoseconds = wire::ParseDurationNs(*text);
+    if (!nanoseconds.ok()) return nanoseconds.status().WithContext(flag);
+    *time = std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(*nanoseconds));
+  }
+  if (health_retries_) {
+    if (*health_retries_ < 1 || *health_retries_ > 1000) {
+      return Usage("--health-retries must be 1 to 1000");
+    }
+    check.retries = static_cast<int>(*health_retries_);
+  }
+  if (no_healthcheck_) {
+    if (check != HealthCheck()) return Usage("--no-healthcheck excludes the other --health flags");
+    check.test = {"NONE"};
+  }
+  if (check != HealthCheck()) out->healthcheck = std::move(check);
   return Status();
 }
 
@@ -313,6 +390,9 @@ StatusOr<wire::RunRequest> RunFlags::Request(const std::vector<std::string>& arg
   spec.extra_hosts = hosts_;
   spec.stop_signal = stop_signal_;
   spec.init = init_;
+  spec.publish_all = publish_all_;
+  spec.devices = devices_;
+  spec.db_mode = db_mode_;
   spec.remove_on_exit = remove_;
   spec.security.cap_add = cap_add_;
   spec.security.cap_drop = cap_drop_;
@@ -322,6 +402,7 @@ StatusOr<wire::RunRequest> RunFlags::Request(const std::vector<std::string>& arg
   Status status = ReadResources(&spec.resources);
   if (status.ok()) status = ReadMounts(&spec.mounts);
   if (status.ok()) status = ReadEnvironment(&spec.env);
+  if (status.ok()) status = ReadPolicies(&spec);
   if (status.ok()) status = AddPairs(labels_, "--label", &spec.labels);
   if (status.ok()) status = AddPairs(ulimits_, "--ulimit", &spec.ulimits);
   if (status.ok()) status = AddPairs(sysctls_, "--sysctl", &spec.sysctls);
@@ -353,7 +434,10 @@ StatusOr<wire::RunRequest> RunFlags::Request(const std::vector<std::string>& arg
   if (seccomp_ == "unconfined") {
     spec.security.seccomp = Security::Seccomp::kUnconfined;
   } else if (!seccomp_.empty() && seccomp_ != "default") {
-    return Usage("--seccomp must be default or unconfined");
+    auto profile = ReadJsonFile(seccomp_);
+    if (!profile.ok()) return profile.status();
+    spec.security.seccomp = Security::Seccomp::kProfile;
+    spec.security.seccomp_profile = std::move(*profile);
   }
   if (!userns_.empty() && userns_ != "auto" && userns_ != "host") {
     return Usage("--userns must be auto or host");

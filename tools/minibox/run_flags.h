@@ -28,6 +28,7 @@ class RunFlags {
  private:
   Status ReadResources(Resources* out) const;
   Status ReadMounts(std::vector<Mount>* out) const;
+  Status ReadPolicies(ContainerSpec* out) const;
   Status ReadEnvironment(std::vector<std::string>* out) const;
 
   bool detach_ = false, remove_ = false, init_ = true, privileged_ = false, read_only_ = false;
@@ -41,10 +42,18 @@ class RunFlags {
   std::optional<std::string> entrypoint_;
   std::string stop_signal_, timeout_, seccomp_, userns_, cidfile_;
   std::vector<std::string> cap_add_, cap_drop_, sysctls_;
+  bool db_mode_ = false;
+  std::vector<std::string> devices_;
+  bool publish_all_ = false, log_timestamps_ = false, no_healthcheck_ = false;
+  std::string restart_, log_max_size_;
+  std::optional<int64_t> log_max_files_, health_retries_;
+  std::string health_cmd_, health_interval_, health_timeout_, health_start_period_;
 };
 
 // "512" (MiB), "512m", "2g", "1048576k", "536870912b" -> bytes, rounded up to MiB.
 StatusOr<int64_t> ParseMemory(std::string_view text);
+// "1.5" cores -> microseconds per 100 ms; "-1" stays.
+StatusOr<int64_t> ParseCpus(const std::string& text);
 // "K=V" pairs; `what` names the flag in errors.
 Status AddPairs(const std::vector<std::string>& pairs, std::string_view what,
                 std::map<std::string, std::string>* out);

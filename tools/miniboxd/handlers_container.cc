@@ -25,14 +25,6 @@ constexpr int64_t kMaxStopSeconds = 600;
 // Up to here a log is read once; beyond, once for its size and once for its bytes.
 constexpr uint64_t kBufferedLog = 4 << 20;
 
-// A failed start says what a command line exits with (spec §12.2).
-void SendStartError(Exchange& exchange, const Status& status) {
-  exchange.AddHeader("X-Minibox-Exit-Code", std::to_string(minibox::StartFailureExitCode(status)));
-  HttpError error = ErrorOf(status);
-  if (error.status == 500 && error.code == "internal") error.code = "start_failed";
-  exchange.SendError(error);
-}
-
 void AddWarnings(Exchange& exchange, const ContainerInfo& info) {
   for (const std::string& warning : info.warnings) exchange.AddWarning(warning);
 }
@@ -105,10 +97,9 @@ struct Filters {
     const auto reference = minibox::ImageRef::Parse(image);
     const bool same_image = image.empty() || info.image == image ||
                             (reference.ok() && info.reference == reference->ToString());
-    // No container has a health check yet, so each one's health is "none".
     return is(status, minibox::wire::StateName(info.state)) && is(name, info.name) &&
-           is(project, info.project) && same_image && is(health, "none") &&
-           HasLabels(info.labels, labels);
+           is(project, info.project) && same_image &&
+           is(health, minibox::HealthName(info.health)) && HasLabels(info.labels, labels);
   }
 };
 
@@ -128,12 +119,8 @@ void List(Engine& engine, Exchange& exchange) {
   exchange.SendJson(minibox::wire::ToJson(*containers));
 }
 
-// The container that `id` names, or nullopt and the error has been sent.
 std::optional<ContainerId> Find(Engine& engine, Exchange& exchange, const std::string& id) {
-  auto found = engine.runtime.Find(id);
-  if (found.ok()) return std::move(*found);
-  exchange.SendError(found.status());
-  return std::nullopt;
+  return FindContainer(engine, exchange, id);
 }
 
 void FollowLogs(Engine& engine, Exchange& exchange, const ContainerId& id,
@@ -280,6 +267,21 @@ void Remove(Engine& engine, Exchange& exchange) {
 }
 
 }  // namespace
+
+std::optional<ContainerId> FindContainer(Engine& engine, Exchange& exchange,
+                                         const std::string& id) {
+  auto found = engine.runtime.Find(id);
+  if (found.ok()) return std::move(*found);
+  exchange.SendError(found.status());
+  return std::nullopt;
+}
+
+void SendStartError(Exchange& exchange, const Status& status) {
+  exchange.AddHeader("X-Minibox-Exit-Code", std::to_string(minibox::StartFailureExitCode(status)));
+  HttpError error = ErrorOf(status);
+  if (error.status == 500 && error.code == "internal") error.code = "start_failed";
+  exchange.SendError(error);
+}
 
 std::vector<Route> ContainerRoutes(Engine& engine) {
   return {

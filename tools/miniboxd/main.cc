@@ -66,6 +66,7 @@ StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store
   if (!network.ok()) return network.status();
   minibox::RuntimeOptions runtime_options;
   runtime_options.run_dir = config.run_dir;
+  runtime_options.supervise = true;
   runtime_options.subid_base = config.subid_base;
   runtime_options.subid_count = config.subid_count;
   runtime_options.bind_prefixes.assign(config.bind_prefixes.begin(), config.bind_prefixes.end());
