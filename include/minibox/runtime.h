@@ -68,6 +68,10 @@ struct Security {
   bool host_userns = false;  // true: the host's ids instead of a range of its own
 };
 
+struct TerminalSize {
+  uint16_t rows = 24, cols = 80;  // at least 1
+};
+
 // What to run; see spec §4.3 for each field. Unset fields take the image's values.
 struct ContainerSpec {
   std::string image{};  // reference or id in the store
@@ -101,6 +105,11 @@ struct ContainerSpec {
   uint64_t log_max_bytes = 64u << 20;  // of one file, then it is rotated; 0: never
   int log_max_files = 3;               // 1-100, the present one included
   bool log_timestamps = false;         // each line in the file begins with the time
+  // A terminal of the container's is stdin, stdout and stderr.
+  bool tty = false;
+  // Without a terminal: stdin is a pipe, open for attachments, instead of /dev/null.
+  bool open_stdin = false;
+  TerminalSize terminal_size{};  // at the start
   Labels labels{};
 };
 
@@ -197,6 +206,55 @@ struct RunOptions {
   std::function<void(const ContainerInfo&)> started{};
 };
 
+// A process to be started in a running container (spec §12.14). What is not given is the
+// container's: user, environment, directory, capabilities, seccomp, limits.
+struct ExecSpec {
+  std::vector<std::string> command{};
+  std::vector<std::string> env{};     // over the container's; "KEY" removes
+  std::string working_dir{}, user{};  // empty: the container's
+  bool privileged = false;            // all capabilities of its user namespace, no seccomp
+  bool tty = false;                   // a terminal of the container's
+  bool open_stdin = false;            // without a terminal: a pipe instead of /dev/null
+  TerminalSize size{};
+  bool detached = false;  // stdio is /dev/null; it goes on without its Process
+};
+
+// A process in a container that somebody talks to. Movable. One thread at a time calls Wait; the
+// others may be called from any thread meanwhile.
+class MINIBOX_EXPORT Process {
+ public:
+  struct Impl;
+  explicit Process(std::unique_ptr<Impl> impl);
+  Process(Process&&) noexcept;
+  Process& operator=(Process&&) noexcept;
+  // An exec that has not ended is killed with all its descendants, unless it is detached.
+  ~Process();
+
+  // Hands the output to `sink`, live and in order, until the process has ended and its output too;
+  // output that a descendant holds open ends when nothing has come for 200 ms. A slow sink slows
+  // the process. Once. With a terminal everything is Stream::kStdout. kCancelled if `stop` is
+  // requested; an error of the sink is returned. Either leaves the process running, for the
+  // destructor to end. kUnavailable if nobody could observe the end.
+  StatusOr<ExitStatus> Wait(const OutputFn& sink, std::stop_token stop = {});
+
+  // For its stdin. Blocks while the process does not read. kFailedPrecondition
+  // "container_not_running" once it has ended or its stdin is closed.
+  Status Write(std::string_view bytes, std::stop_token stop = {});
+  // The end of its stdin; on a terminal, the end-of-file character.
+  Status CloseStdin();
+  // kFailedPrecondition "no_terminal".
+  Status Resize(TerminalSize size);
+  // To the process alone.
+  Status Signal(int signal);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+struct AttachOptions {
+  bool logs = false;  // the log first
+};
+
 // Creates and supervises containers.
 //
 // A thread-safe handle; it keeps its Store and Network alive. Containers outlive
@@ -221,6 +279,22 @@ class MINIBOX_EXPORT Runtime {
   // kCancelled if `stop` was requested or the sink failed.
   StatusOr<ExitStatus> RunForeground(const ContainerSpec& spec, const OutputFn& sink,
                                      const RunOptions& options = {}, std::stop_token stop = {});
+
+  // Create and Start of a container that is talked to. The Process is the container: its end is
+  // recorded when Wait returns, output goes to the log as well, and what it does without an end
+  // follows `options.on_disconnect`, by its destructor at the latest.
+  StatusOr<Process> StartForeground(const ContainerSpec& spec, const RunOptions& options = {},
+                                    std::stop_token stop = {});
+  // The same for a container that there is.
+  StatusOr<Process> StartForeground(const ContainerId& id, const RunOptions& options = {},
+                                    std::stop_token stop = {});
+  // Talks to a container that runs, together with whoever else does. Its output from now on, or
+  // with `logs` from the beginning of the log, comes without gap or repeat; a slow reader holds up
+  // nobody, but loses what the log's rotation drops. The destructor only detaches.
+  // kFailedPrecondition "container_not_running".
+  StatusOr<Process> Attach(const ContainerId& id, const AttachOptions& options = {});
+  // The size of its terminal. kFailedPrecondition "container_not_running", "no_terminal".
+  Status Resize(const ContainerId& id, TerminalSize size);
 
   // Returns when the exit is recorded.
   StatusOr<StopResult> Stop(const ContainerId& id, const StopOptions& options = {},
@@ -249,6 +323,17 @@ class MINIBOX_EXPORT Runtime {
   Status Update(const ContainerId& id, const ContainerUpdate& update);
   // Removes containers that do not run and are not about to be started again.
   StatusOr<ContainerPruneReport> Prune(const ContainerPruneOptions& options = {});
+
+  // Starts a process in a running container and returns once it has been exec'd.
+  // kFailedPrecondition "container_not_running", "container_paused"; kInvalidArgument
+  // "command_not_found", "command_not_executable", or with the field named. When the container
+  // ends, so does the process, with 137.
+  StatusOr<Process> StartExec(const ContainerId& id, const ExecSpec& spec,
+                              std::stop_token stop = {});
+  // The same, and Process::Wait. When it returns without the exit status, the process and all
+  // its descendants have been killed: kCancelled if `stop` was requested, the sink's error.
+  StatusOr<ExitStatus> Exec(const ContainerId& id, const ExecSpec& spec, const OutputFn& sink,
+                            std::stop_token stop = {});
 
   // An id, else an exact unique name, else a unique id prefix (>= 2 digits).
   // kNotFound "container_not_found"; kFailedPrecondition "ambiguous_name".

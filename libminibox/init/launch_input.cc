@@ -38,7 +38,8 @@ class FdList {
 
 uint64_t Sum(const LaunchFdCounts& fds) {
   return uint64_t{fds.data_root} + fds.container_dir + fds.run_dir + fds.capture + fds.oom_events +
-         fds.cgroup_v2 + fds.cgroup_tasks + fds.binds + fds.held;
+         fds.cgroup_v2 + fds.exec_target + fds.exec_parent + fds.exec_group + fds.cgroup_tasks +
+         fds.binds + fds.held;
 }
 
 void CloseAll(const int* fds, uint32_t count) {
@@ -47,7 +48,7 @@ void CloseAll(const int* fds, uint32_t count) {
 
 }  // namespace
 
-bool ReceiveLaunch(int control, LaunchInput* input, Failure& failure) {
+bool ReceiveLaunch(int control, Message type, LaunchInput* input, Failure& failure) {
   Packet packet;
   LaunchHeader header{};
   uint8_t* bytes = nullptr;
@@ -55,7 +56,7 @@ bool ReceiveLaunch(int control, LaunchInput* input, Failure& failure) {
   uint32_t have_bytes = 0, have_fds = 0;
   bool first = true;
   while (first || have_bytes < header.bytes || have_fds < header.fds) {
-    if (ReceiveMessage(control, packet) != Received::kMessage || packet.type != Message::kLaunch) {
+    if (ReceiveMessage(control, packet) != Received::kMessage || packet.type != type) {
       return FailMessage(failure, "no launch message");
     }
     uint32_t skip = 0;
@@ -98,6 +99,9 @@ bool ReceiveLaunch(int control, LaunchInput* input, Failure& failure) {
   input->capture = list.One(counts.capture);
   input->oom_events = list.One(counts.oom_events);
   input->cgroup_v2 = list.One(counts.cgroup_v2);
+  input->exec_target = list.One(counts.exec_target);
+  input->exec_parent = list.One(counts.exec_parent);
+  input->exec_group = list.One(counts.exec_group);
   input->cgroup_tasks = list.Many(counts.cgroup_tasks);
   input->binds = list.Many(counts.binds);
   input->held = list.Many(counts.held);

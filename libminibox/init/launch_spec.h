@@ -81,6 +81,13 @@ struct LaunchSpec {
   std::string seccomp_program{};  // sock_filter array; empty: none
   bool init = true;               // false: the workload is PID 1
 
+  // A terminal of the container's devpts is stdin, stdout and stderr, all of which counts as
+  // stdout. Without, `open_stdin` is a pipe for stdin instead of /dev/null.
+  bool tty = false, open_stdin = false;
+  uint16_t rows = 24, cols = 80;
+  // Of an exec: stdio is /dev/null, and it goes on when its caller is gone.
+  bool detached = false;
+
   // stdout and stderr are one pipe, so their order is kept; all of it counts as stdout.
   bool merge_output = false;
 

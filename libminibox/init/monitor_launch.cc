@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +14,7 @@
 
 #include "init/failing.h"
 #include "init/pid1.h"
+#include "init/raise_limits.h"
 #include "init/resolve.h"
 #include "init/setup_root.h"
 
@@ -35,14 +35,6 @@ ProcPath ProcFile(pid_t pid, const char* name) {
   ProcPath path;
   path << "/proc/" << pid << '/' << name;
   return path;
-}
-
-const char* LimitName(int resource) {
-  constexpr const char* kNames[] = {"cpu",      "fsize",  "data",    "stack", "core",  "rss",
-                                    "nproc",    "nofile", "memlock", "as",    "locks", "sigpending",
-                                    "msgqueue", "nice",   "rtprio",  "rttime"};
-  constexpr int kCount = sizeof kNames / sizeof kNames[0];
-  return resource >= 0 && resource < kCount ? kNames[resource] : "unknown";
 }
 
 }  // namespace
@@ -178,29 +170,12 @@ void MonitorLaunch::Warn(const MessageText& text) {
   warnings_size_ += size;
 }
 
-// As far as the workload asks for more than PID 1 has inherited; it sets the rest itself, so that
-// PID 1 does not suffer from it.
+// The workload sets its limits itself, so that PID 1 does not suffer from them.
 bool MonitorLaunch::RaiseLimits() {
-  for (const PlannedRlimit& limit : plan_.rlimits) {
-    sys::Limit current;
-    if (sys::PrLimit(container_.pid, limit.resource, nullptr, &current) != 0) {
-      MessageText field;
-      field << "ulimits[\"" << LimitName(limit.resource) << "\"]";
-      return FailInvalid(failure_, field.c_str(), "read limit", LimitName(limit.resource));
-    }
-    if (limit.hard <= current.hard) continue;
-    const sys::Limit raised{current.soft, limit.hard};
-    if (sys::PrLimit(container_.pid, limit.resource, &raised, nullptr) == 0) continue;
-    MessageText message;
-    message << "cannot apply ulimit " << LimitName(limit.resource) << ": the engine's own limit is "
-            << current.hard;
-    if (!limit.best_effort) {
-      const int error = errno;
-      return FailWith(failure_, FailureKind::kUnsupported, error, "ulimits", message);
-    }
-    Warn(message << ", using that");
-  }
-  return true;
+  const auto warn = [](void* self, const MessageText& text) {
+    static_cast<MonitorLaunch*>(self)->Warn(text);
+  };
+  return init::RaiseLimits(plan_, container_.pid, warn, this, failure_);
 }
 
 bool MonitorLaunch::FailPid1Ended() {
@@ -242,14 +217,18 @@ bool MonitorLaunch::AwaitReady() {
     return false;
   }
   if (ReceiveMessage(container_.pid1.get(), packet_) != Received::kMessage) return FailPid1Ended();
-  const uint32_t expected = plan_.new_network ? 4 : 2;
+  const uint32_t stdio = StdioFdCount(plan_.tty, plan_.open_stdin);
+  const uint32_t expected = stdio + (plan_.new_network ? 2 : 0);
   if (packet_.type == Message::kReady && packet_.fd_count == expected) {
     steps_.Add(packet_.payload, packet_.size);
     container_.out.Reset(packet_.fds[0]);
-    container_.err.Reset(packet_.fds[1]);
-    if (plan_.new_network) netns_.Reset(packet_.fds[2]);
-    if (plan_.new_network) rtnetlink_.Reset(packet_.fds[3]);
-    return true;
+    (plan_.tty ? container_.slave : container_.err).Reset(packet_.fds[1]);
+    if (stdio == 3) container_.in.Reset(packet_.fds[2]);
+    if (plan_.new_network) netns_.Reset(packet_.fds[stdio]);
+    if (plan_.new_network) rtnetlink_.Reset(packet_.fds[stdio + 1]);
+    if (!plan_.tty) return true;
+    container_.in.Reset(fcntl(container_.out.get(), F_DUPFD_CLOEXEC, 0));
+    return container_.in.valid() || Fail(failure_, "fcntl", "terminal");
   }
   packet_.CloseFds();
   return TakeFailure();

@@ -16,7 +16,9 @@ namespace minibox::init {
 struct Container {
   pid_t pid = -1;
   Held pidfd, pid1;  // PID 1 and the socket to it
-  Held out, err;     // read ends of the workload's stdout and stderr
+  Held out, err;     // read ends of the workload's stdout and stderr; or the master of its terminal
+  Held in;           // where its stdin is written to, if anywhere
+  Held slave;        // keeps the terminal open
   Held listener;     // monitor.sock
   LogWriter log;
   bool caller_gone = false;

@@ -24,6 +24,7 @@
 #include "init/setup_masks.h"
 #include "init/setup_mounts.h"
 #include "init/step_log.h"
+#include "init/terminal.h"
 #include "init/workload.h"
 
 namespace minibox::init {
@@ -71,6 +72,7 @@ class Pid1 {
   bool BuildRoot();
   bool WriteSysctls();
   bool PivotRoot();
+  bool OpenTerminalAsStdio();
   bool OpenStdio();
   bool HasMount(Kind kind) const;
 
@@ -84,7 +86,8 @@ class Pid1 {
   Identity identity_;
   Held netns_, rtnetlink_, masks_, root_;
   int* trees_ = nullptr;
-  Held stdout_reader_, stderr_reader_;
+  Held stdout_reader_, stderr_reader_, stdin_writer_;
+  Held master_, slave_;  // with a terminal
   WorkloadStdio stdio_{-1, -1, -1};
   pid_t child_ = -1;
   Held child_socket_;
@@ -271,10 +274,24 @@ bool Pid1::PivotRoot() {
   return true;
 }
 
+bool Pid1::OpenTerminalAsStdio() {
+  const Held root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return Fail(failure_, "open", "/");
+  if (!OpenTerminal(root.get(), plan_.rows, plan_.cols, master_, slave_, failure_)) return false;
+  stdio_ = {slave_.get(), slave_.get(), slave_.get()};
+  return !HasMount(Kind::kDev) || BindConsole(root.get(), slave_.get(), failure_);
+}
+
 bool Pid1::OpenStdio() {
+  if (plan_.tty) return OpenTerminalAsStdio();
   // The host's, unless the container has its own.
   stdio_.in = STDIN_FILENO;
-  if (HasMount(Kind::kDev)) {
+  if (plan_.open_stdin) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return Fail(failure_, "pipe2");
+    stdio_.in = ends[0];
+    stdin_writer_.Reset(ends[1]);
+  } else if (HasMount(Kind::kDev)) {
     stdio_.in = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (stdio_.in < 0 || !IsNullDevice(stdio_.in)) return Fail(failure_, "open", "/dev/null");
   }
@@ -293,15 +310,23 @@ bool Pid1::OpenStdio() {
 
 bool Pid1::ReportReady() {
   steps_.Add("ready");
-  const int fds[] = {stdout_reader_.get(), stderr_reader_.get(), netns_.get(), rtnetlink_.get()};
+  int fds[5] = {stdout_reader_.get(), stderr_reader_.get(), stdin_writer_.get()};
+  if (plan_.tty) {
+    fds[0] = master_.get();
+    fds[1] = slave_.get();
+  }
+  uint32_t count = StdioFdCount(plan_.tty, plan_.open_stdin);
+  if (plan_.new_network) {
+    fds[count++] = netns_.get();
+    fds[count++] = rtnetlink_.get();
+  }
   if (!SendMessage(monitor_, Message::kReady, steps_.data(), steps_.bytes(), nullptr, 0, fds,
-                   plan_.new_network ? 4 : 2)) {
+                   count)) {
     return Fail(failure_, "sendmsg", "monitor");
   }
-  stdout_reader_.Reset();
-  stderr_reader_.Reset();
-  netns_.Reset();
-  rtnetlink_.Reset();
+  Held* const sent[] = {&stdout_reader_, &stderr_reader_, &stdin_writer_,
+                        &master_,        &netns_,         &rtnetlink_};
+  for (Held* fd : sent) fd->Reset();
   steps_.Clear();
   return true;
 }
@@ -362,8 +387,11 @@ void Pid1::LookAfterChild() {
   steps_.Add("workload exec'd");
   (void)SendMessage(monitor_, Message::kRunning, steps_.data(), steps_.bytes());
   close(stdio_.in);
-  close(stdio_.out);
-  close(stdio_.err);
+  // A terminal is all three.
+  if (!plan_.tty) {
+    close(stdio_.out);
+    close(stdio_.err);
+  }
   // It may hold secrets.
   start_.arena->Release();
   munmap(const_cast<void*>(start_.message), start_.message_size);

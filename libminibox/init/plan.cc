@@ -76,10 +76,27 @@ bool IsFlag(uint8_t value) { return value <= 1; }
 bool TakeScalars(Fields& fields, Plan& plan) {
   ScalarRecord s;
   if (!fields.Take(&s)) return false;
-  const uint8_t flags[] = {
-      s.user_namespace,    s.new_network, s.read_only_root, s.init,          s.has_oom_score_adj,
-      s.no_new_privs,      s.log,         s.record_exit,    s.fds.data_root, s.fds.run_dir,
-      s.fds.container_dir, s.fds.capture, s.fds.oom_events, s.fds.cgroup_v2, s.merge_output};
+  const uint8_t flags[] = {s.user_namespace,
+                           s.new_network,
+                           s.read_only_root,
+                           s.init,
+                           s.has_oom_score_adj,
+                           s.no_new_privs,
+                           s.log,
+                           s.record_exit,
+                           s.fds.data_root,
+                           s.fds.run_dir,
+                           s.fds.container_dir,
+                           s.fds.capture,
+                           s.fds.oom_events,
+                           s.fds.cgroup_v2,
+                           s.merge_output,
+                           s.tty,
+                           s.open_stdin,
+                           s.fds.exec_target,
+                           s.fds.exec_parent,
+                           s.fds.exec_group,
+                           s.detached};
   for (const uint8_t flag : flags) {
     if (!IsFlag(flag)) return false;
   }
@@ -104,6 +121,11 @@ bool TakeScalars(Fields& fields, Plan& plan) {
   plan.record_exit = s.record_exit != 0;
   plan.merge_output = s.merge_output != 0;
   plan.log_timestamps = s.log_timestamps != 0;
+  plan.tty = s.tty != 0;
+  plan.open_stdin = s.open_stdin != 0;
+  plan.detached = s.detached != 0;
+  plan.rows = s.rows;
+  plan.cols = s.cols;
   return true;
 }
 

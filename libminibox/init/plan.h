@@ -101,6 +101,8 @@ struct Plan {
   const char* user;
   uint64_t capabilities, ambient;
   bool no_new_privs, init;
+  bool tty, open_stdin, detached;
+  uint16_t rows, cols;
   const uint8_t* seccomp;  // sock_filter array, not aligned
   uint32_t seccomp_size;   // in bytes
 
@@ -146,7 +148,9 @@ struct ScalarRecord {
   uint64_t capabilities, ambient, timeout_ms, log_max_bytes;
   int32_t oom_score_adj, log_max_files;
   uint8_t user_namespace, new_network, read_only_root, has_oom_score_adj;
-  uint8_t no_new_privs, init, log, record_exit, root_form, merge_output, log_timestamps;
+  uint8_t no_new_privs, init, log, record_exit, root_form, merge_output, tty, open_stdin;
+  uint16_t rows, cols;
+  uint8_t detached, log_timestamps, reserved[2];
 };
 
 struct MountRecord {

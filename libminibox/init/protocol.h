@@ -9,6 +9,11 @@
 //   caller  <──kRunning──                    monitor <──kRunning── PID 1
 //   client  ──kSignal──> monitor ──kSignal──> PID 1
 //   client  <──kExited── monitor <──kExited── PID 1
+//   client  ──kInput, kInputEnd, kResize──> monitor
+//
+//   caller  ──kExec (spec, descriptors)──> agent ──clone3──> child ──exec──> command
+//   caller  <──kRunning, with descriptors── agent <──kReady, kExecuting── child
+//   caller  ──kSignal──> agent, <──kExited── agent
 //   anybody instead of an answer: kFailed. The caller instead of kRelease: kAbort, or its end.
 //
 // Every message is one packet of a SOCK_SEQPACKET socket: a MessageHeader and its payload, in
@@ -35,10 +40,14 @@ enum class Message : uint32_t {
   kMounts,
   kReady,
   kExecuting,
+  kExec,
   // monitor.sock
   kHello = 64,
   kSignal,
   kExited,
+  kInput,     // bytes for the workload's stdin
+  kInputEnd,  // end of its stdin; on a terminal the end-of-file character
+  kResize,    // ResizeMessage
 };
 
 struct MessageHeader {
@@ -61,7 +70,7 @@ inline constexpr char kFillingMark[] = ".minibox-filling";
 // The control socket of the monitor; 0-2 are /dev/null.
 inline constexpr int kControlFd = 3;
 
-// kLaunch: the first packet begins with this; the encoded spec and the descriptors follow in
+// kLaunch, kExec: the first packet begins with this; the encoded spec and the descriptors follow in
 // as many packets as they need.
 struct LaunchHeader {
   uint32_t version;
@@ -75,6 +84,9 @@ struct LaunchFdCounts {
   uint8_t data_root, container_dir, run_dir, capture, oom_events, cgroup_v2;  // 0 or 1
   uint16_t cgroup_tasks;
   uint32_t binds, held;
+  // kExec: the pidfd of PID 1; the container's group of one hierarchy and the group inside it that
+  // is this exec's own.
+  uint8_t exec_target, exec_parent, exec_group, reserved;
 };
 
 enum class FailureKind : uint32_t {
@@ -107,8 +119,17 @@ struct SetUpMessage {
   uint32_t warnings;
 };
 
-// kReady: with the read ends of stdout and stderr and, in an own network namespace, its
-// descriptor and a NETLINK_ROUTE socket. Payload: Steps. kRunning: Steps too.
+// kReady: with the ends of the workload's stdio that are ours (see StdioFdCount) and, in an own
+// network namespace, its descriptor and a NETLINK_ROUTE socket. Payload: Steps. kRunning: Steps
+// too. The kReady and the kRunning of an exec: see ExecFdCount.
+
+// A terminal: its master and a slave that keeps it open. Else the read ends of stdout and stderr
+// and, with `open_stdin`, the write end of stdin.
+constexpr uint32_t StdioFdCount(bool tty, bool open_stdin) { return !tty && open_stdin ? 3 : 2; }
+// The master of a terminal; the same pipes; nothing.
+constexpr uint32_t ExecFdCount(bool tty, bool open_stdin, bool detached) {
+  return tty ? 1 : detached ? 0 : open_stdin ? 3 : 2;
+}
 
 struct HelloMessage {
   uint32_t version;
@@ -119,7 +140,16 @@ struct SignalMessage {
   int32_t signal;
 };
 
-// kExited, monitor to client.
+// kAbort of an exec: how long the process, which has lost its terminal, may take to end by itself.
+struct AbortMessage {
+  uint32_t grace_ms;
+};
+
+struct ResizeMessage {
+  uint16_t rows, cols;
+};
+
+// kExited, monitor or agent to client.
 struct ExitedMessage {
   int32_t code;    // 128+signal if killed
   int32_t signal;  // 0 if it exited

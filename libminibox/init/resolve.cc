@@ -91,9 +91,10 @@ int MakeAndOpen(int root, const char* path, bool directory, int depth, bool* cre
 
 }  // namespace
 
-int OpenInRoot(int root, const char* path, uint64_t flags, uint64_t resolve) {
+int OpenInRoot(int root, const char* path, uint64_t flags, uint64_t resolve, uint64_t mode) {
   open_how how{};
   how.flags = flags;
+  how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve;
   return sys::OpenAt2(root, path[0] == '\0' ? "." : path, how);
 }

@@ -9,7 +9,8 @@ namespace minibox::init {
 
 // -1 and errno. Links are followed inside the root, magic links (/proc/<pid>/fd/…) never.
 // `flags` as openat(2); `resolve` adds to RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS.
-int OpenInRoot(int root, const char* path, uint64_t flags, uint64_t resolve = 0);
+// `mode` is for O_CREAT.
+int OpenInRoot(int root, const char* path, uint64_t flags, uint64_t resolve = 0, uint64_t mode = 0);
 
 // The directory at `path` as O_PATH descriptor; what is missing is created with mode 0755,
 // following links inside the root, dangling ones too. `created` (may be null) says whether.

@@ -79,6 +79,11 @@ ScalarRecord Scalars(const LaunchSpec& spec, const LaunchFdCounts& fds) {
   s.record_exit = spec.record_exit;
   s.merge_output = spec.merge_output;
   s.log_timestamps = spec.log_timestamps;
+  s.tty = spec.tty;
+  s.open_stdin = spec.open_stdin;
+  s.detached = spec.detached;
+  s.rows = spec.rows;
+  s.cols = spec.cols;
   s.root_form = static_cast<uint8_t>(spec.root_form);
   return s;
 }
@@ -87,6 +92,7 @@ Status Check(const LaunchSpec& spec, const LaunchFdCounts& fds) {
   if (spec.argv.empty() || spec.argv[0].empty()) {
     return core::Error(StatusCode::kInvalidArgument, "command_missing", "there is no command");
   }
+  if (fds.exec_target != 0) return Status();
   if (spec.upper.empty() || spec.work.empty()) {
     return core::InvalidArgument("upper", "upper and work are needed");
   }

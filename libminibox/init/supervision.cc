@@ -8,11 +8,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "init/exit_record.h"
 #include "init/step_log.h"
 #include "init/sys.h"
+#include "init/terminal.h"
 
 namespace minibox::init {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 constexpr uint64_t kMillisecond = 1'000'000;
 
 // The entries of the poll set before the clients.
-enum : uint32_t { kPid1Gone, kPid1Says, kOut, kErr, kCapture, kListener, kFixed };
+enum : uint32_t { kPid1Gone, kPid1Says, kOut, kErr, kIn, kCapture, kListener, kFixed };
 
 void MakeNonBlocking(int fd) { (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -30,6 +32,7 @@ Supervision::Supervision(const LaunchInput& input, Container& container)
     : container_(container),
       init_(input.plan.init),
       record_exit_(input.plan.record_exit && input.container_dir >= 0),
+      tty_(input.plan.tty),
       container_dir_(input.container_dir),
       run_dir_(input.run_dir),
       oom_events_(input.oom_events),
@@ -42,6 +45,7 @@ Supervision::Supervision(const LaunchInput& input, Container& container)
 bool Supervision::Begin(int control, const LaunchInput& input) {
   MakeNonBlocking(container_.out.get());
   MakeNonBlocking(container_.err.get());
+  MakeNonBlocking(container_.in.get());
   control_ = control;
   held_count_ = input.plan.fds.held;
   held_ = static_cast<int*>(malloc((held_count_ + 1) * sizeof(int)));
@@ -53,9 +57,9 @@ bool Supervision::Begin(int control, const LaunchInput& input) {
 bool Supervision::Reserve(uint32_t clients) {
   if (clients <= client_capacity_) return true;
   const uint32_t capacity = clients + 7;
-  void* more = realloc(clients_, capacity * sizeof(int));
+  void* more = realloc(clients_, capacity * sizeof(Client));
   if (more == nullptr) return false;
-  clients_ = static_cast<int*>(more);
+  clients_ = static_cast<Client*>(more);
   more = realloc(polled_, (kFixed + capacity) * sizeof(pollfd));
   if (more == nullptr) return false;
   polled_ = static_cast<pollfd*>(more);
@@ -68,7 +72,7 @@ bool Supervision::AddClient(int client) {
     close(client);
     return false;
   }
-  clients_[client_count_++] = client;
+  clients_[client_count_++] = {client, nullptr};
   return true;
 }
 
@@ -176,10 +180,62 @@ void Supervision::AcceptClients() {
   }
 }
 
-bool Supervision::TakeRequest(int client) {
+uint32_t Supervision::WriteInput(const uint8_t* bytes, uint32_t size) {
+  uint32_t done = 0;
+  while (done < size && container_.in.valid()) {
+    const ssize_t written = write(container_.in.get(), bytes + done, size - done);
+    if (written > 0) {
+      done += static_cast<uint32_t>(written);
+    } else if (written == 0 || errno == EAGAIN) {
+      break;
+    } else if (errno != EINTR) {
+      container_.in.Reset();  // nobody reads any more
+    }
+  }
+  if (done > 0) mid_line_ = bytes[done - 1] != '\n';
+  return container_.in.valid() ? done : size;
+}
+
+void Supervision::TakeInput(Client& client, const uint8_t* bytes, uint32_t size) {
+  const uint32_t done = WriteInput(bytes, size);
+  if (done == size) return;
+  client.waiting = static_cast<Input*>(malloc(sizeof(Input)));
+  if (client.waiting == nullptr) return;  // without memory it is lost, and the container goes on
+  client.waiting->size = size - done;
+  client.waiting->done = 0;
+  memcpy(client.waiting->bytes, bytes + done, size - done);
+}
+
+void Supervision::TakeInputEnd(Client& client) {
+  if (!tty_) {
+    container_.in.Reset();
+    return;
+  }
+  // Twice in the middle of a line: the first one only hands the line over.
+  termios mode{};
+  const bool known = tcgetattr(container_.out.get(), &mode) == 0;
+  const uint8_t end = known ? mode.c_cc[VEOF] : 4;
+  const bool twice = mid_line_ && known && (mode.c_lflag & ICANON) != 0;
+  const uint8_t ends[] = {end, end};
+  TakeInput(client, ends, twice ? 2 : 1);
+  mid_line_ = false;
+}
+
+void Supervision::FlushInputs() {
+  for (uint32_t i = 0; i < client_count_; ++i) {
+    Input* waiting = clients_[i].waiting;
+    if (waiting == nullptr) continue;
+    waiting->done += WriteInput(waiting->bytes + waiting->done, waiting->size - waiting->done);
+    if (waiting->done < waiting->size && container_.in.valid()) return;
+    free(waiting);
+    clients_[i].waiting = nullptr;
+  }
+}
+
+bool Supervision::TakeRequests(Client& client) {
   Packet packet;
-  while (true) {
-    switch (ReceiveMessage(client, packet, false)) {
+  while (client.waiting == nullptr) {
+    switch (ReceiveMessage(client.socket, packet, false)) {
       case Received::kNothing:
         return true;
       case Received::kEnd:
@@ -189,10 +245,16 @@ bool Supervision::TakeRequest(int client) {
         break;
     }
     packet.CloseFds();
-    if (packet.type == Message::kAbort && client == control_) {
+    if (packet.type == Message::kAbort && client.socket == control_) {
       // The caller of the launch takes it back.
       aborted_ = true;
       Kill();
+    }
+    if (packet.type == Message::kInput) TakeInput(client, packet.payload, packet.size);
+    if (packet.type == Message::kInputEnd) TakeInputEnd(client);
+    if (const auto* size = packet.As<ResizeMessage>();
+        packet.type == Message::kResize && size != nullptr && tty_) {
+      (void)SetTerminalSize(container_.out.get(), size->rows, size->cols);
     }
     const auto* request = packet.As<SignalMessage>();
     if (packet.type != Message::kSignal || request == nullptr) continue;
@@ -205,14 +267,15 @@ bool Supervision::TakeRequest(int client) {
       (void)sys::PidfdSendSignal(container_.pidfd.get(), request->signal);
     }
   }
+  return true;
 }
 
 void Supervision::ReadClients() {
   // Backwards: the last takes the place of one that is gone.
   for (uint32_t i = polled_clients_; i-- > 0;) {
-    if (polled_[kFixed + i].revents == 0 || TakeRequest(clients_[i])) continue;
-    if (clients_[i] == control_) control_ = -1;
-    close(clients_[i]);
+    if (polled_[kFixed + i].revents == 0 || TakeRequests(clients_[i])) continue;
+    if (clients_[i].socket == control_) control_ = -1;
+    close(clients_[i].socket);
     clients_[i] = clients_[--client_count_];
     accepting_ = true;
     // Without a socket of its own nobody can ever reach it again.
@@ -231,7 +294,13 @@ void Supervision::WaitForEvents() {
   watch(kErr, full ? -1 : container_.err.get(), POLLIN);
   watch(kCapture, capture_, full ? POLLOUT : 0);
   watch(kListener, accepting_ ? container_.listener.get() : -1, POLLIN);
-  for (uint32_t i = 0; i < client_count_; ++i) watch(kFixed + i, clients_[i], POLLIN);
+  bool input_waits = false;
+  for (uint32_t i = 0; i < client_count_; ++i) {
+    const bool waits = clients_[i].waiting != nullptr;
+    watch(kFixed + i, waits ? -1 : clients_[i].socket, POLLIN);
+    input_waits |= waits;
+  }
+  watch(kIn, input_waits ? container_.in.get() : -1, POLLOUT);
   polled_clients_ = client_count_;
   int timeout = -1;
   if (deadline_ns_ != 0 && !timed_out_) {
@@ -261,6 +330,7 @@ void Supervision::Run() {
       (void)Pump(container_.err, LogStream::kStderr);
       FlushCapture(false);
     }
+    if (polled_[kIn].revents != 0) FlushInputs();
     if (polled_[kListener].revents != 0) AcceptClients();
     ReadClients();
     if (deadline_ns_ != 0 && !timed_out_ && NowNs(CLOCK_MONOTONIC) >= deadline_ns_) {
@@ -299,9 +369,9 @@ void Supervision::Finish() {
   if (run_dir_ >= 0) (void)unlinkat(run_dir_, kMonitorSocket, 0);
   AcceptClients();
   for (uint32_t i = 0; i < client_count_; ++i) {
-    (void)SendMessage(clients_[i], Message::kExited, &message, sizeof message, nullptr, 0, nullptr,
-                      0, false);
-    close(clients_[i]);
+    (void)SendMessage(clients_[i].socket, Message::kExited, &message, sizeof message, nullptr, 0,
+                      nullptr, 0, false);
+    close(clients_[i].socket);
   }
   container_.listener.Reset();
   if (aborted_) return;  // nobody is going to read

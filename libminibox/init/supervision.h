@@ -29,6 +29,15 @@ class Supervision {
     uint8_t bytes[kOutputChunk + 1];  // OutputFrame, output
   };
   enum class Pumped { kSome, kNone, kEnd };
+  // Input that its stdin has had no room for yet. Nothing more is taken from that client.
+  struct Input {
+    uint32_t size, done;
+    uint8_t bytes[kMaxPayload];
+  };
+  struct Client {
+    int socket;
+    Input* waiting;
+  };
 
   void WaitForEvents();
   // One piece of output from `pipe`, if there is any.
@@ -42,7 +51,12 @@ class Supervision {
   bool Reserve(uint32_t clients);
   void AcceptClients();
   // False if the client is gone.
-  bool TakeRequest(int client);
+  bool TakeRequests(Client& client);
+  void TakeInput(Client& client, const uint8_t* bytes, uint32_t size);
+  void TakeInputEnd(Client& client);
+  // What its stdin takes of them.
+  uint32_t WriteInput(const uint8_t* bytes, uint32_t size);
+  void FlushInputs();
   void ReadClients();
   void Kill();
   void Finish();
@@ -50,7 +64,7 @@ class Supervision {
   uint64_t OomKills() const;
 
   Container& container_;
-  const bool init_, record_exit_;
+  const bool init_, record_exit_, tty_;
   const int container_dir_, run_dir_, oom_events_;
   int capture_;
   int* held_ = nullptr;  // ports are free again once the exit is known
@@ -59,11 +73,12 @@ class Supervision {
   const uint64_t oom_kills_before_;
 
   int control_ = -1;
-  int* clients_ = nullptr;
+  Client* clients_ = nullptr;
   uint32_t client_count_ = 0, client_capacity_ = 0;
   pollfd* polled_ = nullptr;
   uint32_t polled_clients_ = 0;
   bool accepting_ = true;
+  bool mid_line_ = false;  // in what the terminal was given
 
   Chunk* first_ = nullptr;
   Chunk* last_ = nullptr;

@@ -71,6 +71,8 @@ int CloseRange(unsigned first, unsigned last, unsigned flags) {
 
 pid_t Clone3(clone_args& args) { return Call(SYS_clone3, &args, sizeof args); }
 int Unshare(uint64_t flags) { return Call(SYS_unshare, flags); }
+int SetNs(int pidfd, uint64_t namespaces) { return Call(SYS_setns, pidfd, namespaces); }
+int PidfdOpen(pid_t pid) { return Call(SYS_pidfd_open, pid, 0); }
 int PidfdSendSignal(int pidfd, int signal) {
   return Call(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0);
 }

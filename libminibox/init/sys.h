@@ -44,6 +44,8 @@ int CloseRange(unsigned first, unsigned last, unsigned flags);
 
 pid_t Clone3(clone_args& args);
 int Unshare(uint64_t flags);
+int SetNs(int pidfd, uint64_t namespaces);  // those of the process
+int PidfdOpen(pid_t pid);
 int PidfdSendSignal(int pidfd, int signal);
 
 // For the calling thread only, which is all there is.

@@ -8,6 +8,7 @@
 #include <linux/filter.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -60,14 +61,24 @@ class AccountsFile {
   Bytes bytes_;
 };
 
-bool SetStdio(const WorkloadStdio& stdio, const Identity& identity, Failure& failure) {
+// `tty`: it becomes the controlling terminal of the session, which has none yet, with this
+// process as its foreground group.
+bool SetStdio(const WorkloadStdio& stdio, bool tty, const Identity& identity, Failure& failure) {
   const int fds[] = {stdio.in, stdio.out, stdio.err};
   for (int i = 0; i < 3; ++i) {
     if (dup2(fds[i], i) < 0) return Fail(failure, "dup2");
   }
+  if (tty) {
+    if (ioctl(STDIN_FILENO, TIOCSCTTY, 0) != 0) return Fail(failure, "ioctl TIOCSCTTY");
+    // The group stays that of terminals.
+    return fchown(STDIN_FILENO, identity.uid, static_cast<gid_t>(-1)) == 0 ||
+           Fail(failure, "chown", "terminal");
+  }
   // So that the workload may open /dev/stdout, which leads to a pipe.
   for (int i = 1; i < 3; ++i) {
-    if (fchown(i, identity.uid, identity.gid) != 0) return Fail(failure, "chown", "stdio");
+    struct stat status;
+    const bool pipe = fstat(i, &status) == 0 && S_ISFIFO(status.st_mode);
+    if (pipe && fchown(i, identity.uid, identity.gid) != 0) return Fail(failure, "chown", "stdio");
   }
   return true;
 }
@@ -143,7 +154,8 @@ bool PrepareWorkload(const Plan& plan, const Identity& identity, const WorkloadS
                      const sys::Limit& nofile, Failure& failure) {
   if (setsid() < 0 && errno != EPERM) return Fail(failure, "setsid");  // EPERM: leads one already
   umask(kUmask);
-  if (!SetStdio(stdio, identity, failure) || !EnterWorkingDir(plan, failure)) return false;
+  if (!SetStdio(stdio, plan.tty, identity, failure) || !EnterWorkingDir(plan, failure))
+    return false;
   if (sys::CloseRange(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return Fail(failure, "close_range");
   // When nothing is opened any more.
   if (!SetLimits(plan, nofile, failure)) return false;

@@ -125,39 +125,6 @@ StatusOr<ContainerInfo> Runtime::Impl::Run(const ContainerSpec& spec, std::stop_
   return std::move(started.info);
 }
 
-StatusOr<ExitStatus> Runtime::Impl::RunForeground(const ContainerSpec& spec, const OutputFn& sink,
-                                                  const RunOptions& run, std::stop_token stop) {
-  MBX_ASSIGN_OR_RETURN(Started started, CreateAndStart(spec, /*capture=*/true, stop));
-  const ContainerId id = started.info.id;
-  if (run.started) run.started(started.info);
-  Status delivered = runtime::ReadOutput(started.output.get(), sink, stop);
-  std::optional<ExitStatus> told;
-  if (delivered.ok() || delivered.code() == StatusCode::kDataLoss) {
-    // Output that ends without its mark means that the monitor is gone: the exit will say so.
-    auto exit = Told(started.connection.WaitExit(stop));
-    if (exit.ok()) {
-      MBX_ASSIGN_OR_RETURN(ExitStatus finished, FinishRun(id, started.monitor, *exit));
-      if (!delivered.ok()) return delivered;
-      return finished;
-    }
-    if (exit.status().code() != StatusCode::kCancelled) return exit.status();
-    delivered = exit.status();
-  }
-  // The client is gone.
-  started.output.reset();
-  if (run.on_disconnect == OnDisconnect::kKeep) {
-    MBX_RETURN_IF_ERROR(supervisor_->Watch(id, started.monitor, std::move(started.connection)));
-  } else {
-    const Status killed = Kill(id, SIGKILL);
-    // Not running any more is what was wanted.
-    if (!killed.ok() && killed.reason() != "container_not_running" &&
-        killed.code() != StatusCode::kNotFound) {
-      return killed;
-    }
-  }
-  return core::Cancelled(core::StrCat("container ", id.ToString(), ": ", delivered.message()));
-}
-
 StatusOr<StopResult> Runtime::Impl::Stop(const ContainerId& id, const StopOptions& request,
                                          std::stop_token stop) {
   if (request.signal != 0) MBX_RETURN_IF_ERROR(CheckSignal(request.signal));

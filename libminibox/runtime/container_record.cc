@@ -395,6 +395,8 @@ std::string SerializeConfig(const ContainerConfig& config) {
   if (spec.db_mode) out.Key("db_mode").Bool(true);
   if (!spec.devices.empty()) out.Key("devices").StringArray(spec.devices);
   WriteLogging(spec, out);
+  out.Key("interactive").Bool(spec.open_stdin);
+  out.Key("tty").Bool(spec.tty);
   out.Key("labels").StringMap(spec.labels);
   if (!config.warnings.empty()) out.Key("warnings").StringArray(config.warnings);
   out.EndObject();
@@ -446,6 +448,8 @@ StatusOr<ContainerConfig> ParseConfig(std::string_view text) {
   MBX_ASSIGN_OR_RETURN(spec.db_mode, root.GetBool("db_mode", false));
   MBX_ASSIGN_OR_RETURN(spec.devices, root.GetStringArray("devices"));
   MBX_RETURN_IF_ERROR(ReadLogging(root, spec));
+  MBX_ASSIGN_OR_RETURN(spec.open_stdin, root.GetBool("interactive", false));
+  MBX_ASSIGN_OR_RETURN(spec.tty, root.GetBool("tty", false));
   MBX_ASSIGN_OR_RETURN(spec.labels, root.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(config.warnings, root.GetStringArray("warnings"));
   return config;

@@ -29,10 +29,14 @@ Status DirWatch::Wait(std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(const StopEvent stop_event, StopEvent::Create(stop));
   MBX_ASSIGN_OR_RETURN(const StopEvent::Woken woken, stop_event.WaitReadable(inotify_.get()));
   if (woken == StopEvent::Woken::kStopped) return core::Cancelled("waiting for a change");
+  Clear();
+  return Status();
+}
+
+void DirWatch::Clear() {
   char events[4096];
   while (read(inotify_.get(), events, sizeof events) > 0) {
   }
-  return Status();
 }
 
 }  // namespace minibox::runtime

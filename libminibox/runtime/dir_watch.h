@@ -18,6 +18,9 @@ class DirWatch {
   // Returns at once if something has happened since the last Wait. kCancelled if `stop` is
   // requested.
   Status Wait(std::stop_token stop);
+  // Readable when something has happened since the last Clear or Wait.
+  int fd() const { return inotify_.get(); }
+  void Clear();
 
  private:
   explicit DirWatch(core::Fd inotify) : inotify_(std::move(inotify)) {}

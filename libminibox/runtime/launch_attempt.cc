@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <system_error>
 
 #include "core/errors.h"
 #include "core/process.h"
@@ -17,6 +16,7 @@
 #include "core/strings.h"
 #include "core/syscalls.h"
 #include "init/spec_codec.h"
+#include "runtime/init_messages.h"
 #include "runtime/monitor_connection_impl.h"
 
 namespace minibox::runtime {
@@ -26,18 +26,6 @@ namespace {
 constexpr int kUndoTimeoutMs = 10'000;
 
 using core::StrCat;
-
-struct SocketPair {
-  core::Fd ours, theirs;
-};
-
-StatusOr<SocketPair> MakeSocketPair() {
-  int fds[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
-    return core::SysError("socketpair", "");
-  }
-  return SocketPair{core::Fd(fds[0]), core::Fd(fds[1])};
-}
 
 // The descriptors of a launch message in the order of LaunchFdCounts; some are opened for it.
 struct LaunchMessageFds {
@@ -79,10 +67,6 @@ Status AddCgroup(const kernel::Cgroup& cgroup, LaunchMessageFds& message) {
     message.counts.cgroup_tasks += message.Add(message.Own(std::move(tasks)));
   }
   return Status();
-}
-
-std::string_view TextOf(const char* text, size_t capacity) {
-  return {text, strnlen(text, capacity)};
 }
 
 }  // namespace
@@ -137,58 +121,9 @@ Status LaunchAttempt::SendSpec(const init::LaunchSpec& spec, const LaunchFds& fd
   }
   MBX_ASSIGN_OR_RETURN(const std::string bytes,
                        init::EncodeLaunchSpec(spec, message.counts, cgroup.path()));
-  const init::LaunchHeader header{.version = init::kProtocolVersion,
-                                  .bytes = static_cast<uint32_t>(bytes.size()),
-                                  .fds = static_cast<uint32_t>(message.fds.size()),
-                                  .reserved = 0};
-  size_t bytes_sent = 0, fds_sent = 0;
-  bool first = true;
-  while (first || bytes_sent < bytes.size() || fds_sent < message.fds.size()) {
-    const size_t header_size = first ? sizeof header : 0;
-    const size_t size = std::min(bytes.size() - bytes_sent, init::kMaxPayload - header_size);
-    const size_t count = std::min<size_t>(message.fds.size() - fds_sent, init::kMaxFdsPerMessage);
-    if (!init::SendMessage(control_.get(), init::Message::kLaunch, &header, header_size,
-                           bytes.data() + bytes_sent, size, message.fds.data() + fds_sent,
-                           static_cast<uint32_t>(count))) {
-      if (errno == EPIPE) break;  // Receive says why it has ended
-      return core::SysError("sendmsg", "minibox-init");
-    }
-    first = false;
-    bytes_sent += size;
-    fds_sent += count;
-  }
+  MBX_RETURN_IF_ERROR(SendLaunch(control_.get(), init::Message::kLaunch, bytes, message.fds));
   AddStep("spec sent");
   return Status();
-}
-
-Status LaunchAttempt::FailureIn(const init::Packet& packet) const {
-  const auto* failure = packet.As<init::Failure>();
-  if (failure == nullptr) return core::Internal("malformed answer of minibox-init");
-  std::string message(TextOf(failure->message, sizeof failure->message));
-  if (failure->error != 0) {
-    message.append(": ").append(std::generic_category().message(failure->error));
-  }
-  const std::string_view field = TextOf(failure->field, sizeof failure->field);
-  switch (failure->kind) {
-    case init::FailureKind::kInvalidArgument:
-      return core::Error(StatusCode::kInvalidArgument, "invalid_argument", std::move(message))
-          .WithField(field);
-    case init::FailureKind::kUnsupported:
-      return core::Error(StatusCode::kInternal, "unsupported_by_host", std::move(message))
-          .WithField(field);
-    case init::FailureKind::kCommandNotFound:
-      return core::Error(StatusCode::kInvalidArgument, "command_not_found", std::move(message))
-          .WithField(field);
-    case init::FailureKind::kCommandNotExecutable:
-      return core::Error(StatusCode::kInvalidArgument, "command_not_executable", std::move(message))
-          .WithField(field);
-    case init::FailureKind::kStartFailed:
-      break;
-  }
-  if (failure->error == ENOSPC || failure->error == EDQUOT) {
-    return core::Error(StatusCode::kResourceExhausted, "no_space", std::move(message));
-  }
-  return core::Error(StatusCode::kInternal, "start_failed", std::move(message)).WithField(field);
 }
 
 Status LaunchAttempt::UnexpectedEnd() {

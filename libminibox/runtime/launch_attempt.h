@@ -38,7 +38,6 @@ class LaunchAttempt {
  private:
   // The next message, which is to be `expected`; an error if it is something else.
   Status Receive(init::Message expected);
-  Status FailureIn(const init::Packet& packet) const;
   // What became of a monitor that ended without a word.
   Status UnexpectedEnd();
   void AddStep(std::string_view name);

@@ -131,6 +131,10 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
   spec.user = from.user;
   MBX_RETURN_IF_ERROR(ApplySecurity(from.security, from.db_mode, spec, plan.warnings));
   spec.init = from.init;
+  spec.tty = from.tty;
+  spec.open_stdin = from.open_stdin;
+  spec.rows = from.terminal_size.rows;
+  spec.cols = from.terminal_size.cols;
   spec.timeout_ms = static_cast<uint64_t>(from.timeout.count());
   spec.log_max_bytes = from.log_max_bytes;
   spec.log_max_files = from.log_max_files;

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/status_macros.h"
 #include "init/embedded.h"
+#include "runtime/exec_process.h"
 #include "runtime/launch_attempt.h"
 #include "runtime/monitor_reaper.h"
 
@@ -65,6 +66,15 @@ StatusOr<Launched> Launcher::Launch(const init::LaunchSpec& spec, const LaunchFd
   MBX_ASSIGN_OR_RETURN(SetUp set_up, attempt.ReceiveSetUp());
   if (hooks.configure) MBX_RETURN_IF_ERROR(hooks.configure(set_up));
   return attempt.Release(std::move(set_up));
+}
+
+StatusOr<std::unique_ptr<ExecProcess>> Launcher::Exec(const init::LaunchSpec& spec, int pid1,
+                                                      const kernel::Cgroup& cgroup,
+                                                      kernel::CgroupChild group,
+                                                      std::stop_token stop) {
+  return ExecProcess::Run(
+      spec, {impl_->image.get(), impl_->null.get(), impl_->reaper, pid1, &cgroup, std::move(group)},
+      std::move(stop));
 }
 
 }  // namespace minibox::runtime

@@ -26,6 +26,7 @@
 #include "core/fd.h"
 #include "init/launch_spec.h"
 #include "kernel/cgroup.h"
+#include "kernel/cgroup_child.h"
 #include "minibox/runtime.h"
 #include "minibox/status.h"
 
@@ -76,6 +77,15 @@ class MonitorConnection {
   // kUnavailable if the monitor is gone.
   Status Signal(int signal);
 
+  // For the workload's stdin. Blocks while it has no room, so that a connection used for this
+  // should be used for nothing else. kCancelled when `stop` is requested; kFailedPrecondition
+  // "container_not_running" if the monitor is gone. A monitor whose workload has no stdin, or is
+  // too old to know, takes it and does nothing.
+  Status Input(std::string_view bytes, const std::stop_token& stop);
+  // The end of stdin; on a terminal, its end-of-file character. Ordered with Input.
+  Status InputEnd(const std::stop_token& stop);
+  Status Resize(TerminalSize size, const std::stop_token& stop);
+
  private:
   friend class LaunchAttempt;
   friend StatusOr<MonitorConnection> ConnectMonitor(int run_dir);
@@ -114,6 +124,7 @@ struct Launched {
 // PID 1.
 Status ReadOutput(int output, const OutputFn& sink, std::stop_token stop = {});
 
+class ExecProcess;
 class Launcher {
  public:
   // Embedded minibox-init in a sealed memfd.
@@ -129,6 +140,12 @@ class Launcher {
   StatusOr<Launched> Launch(const init::LaunchSpec& spec, const LaunchFds& fds,
                             const kernel::Cgroup& cgroup, bool capture, const LaunchHooks& hooks,
                             std::stop_token stop = {});
+
+  // A process in the container whose PID 1 is the pidfd `pid1`: see ExecProcess. Of the spec only
+  // what concerns the process counts. The descriptor and the group are borrowed.
+  StatusOr<std::unique_ptr<ExecProcess>> Exec(const init::LaunchSpec& spec, int pid1,
+                                              const kernel::Cgroup& cgroup,
+                                              kernel::CgroupChild group, std::stop_token stop = {});
 
  private:
   Launcher();

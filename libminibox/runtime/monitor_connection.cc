@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -107,6 +108,45 @@ Status MonitorConnection::Signal(int signal) {
   return core::Error(
       StatusCode::kUnavailable, "",
       core::StrCat("the container's monitor does not take signals: ", std::strerror(errno)));
+}
+
+namespace {
+
+// Waits for room, which a monitor whose workload does not read has none of.
+Status SendWaiting(int socket, init::Message type, const void* payload, size_t size,
+                   const std::stop_token& stop) {
+  MBX_ASSIGN_OR_RETURN(const StopEvent stop_event, StopEvent::Create(stop));
+  while (!init::SendMessage(socket, type, payload, size, nullptr, 0, nullptr, 0, false)) {
+    if (errno != EAGAIN && errno != ENOBUFS) {
+      return core::FailedPrecondition("container_not_running", "the workload has ended");
+    }
+    pollfd polled[] = {{.fd = socket, .events = POLLOUT, .revents = 0},
+                       {.fd = stop_event.fd(), .events = POLLIN, .revents = 0}};
+    if (poll(polled, 2, -1) < 0 && errno != EINTR) return core::SysError("poll", "monitor.sock");
+    if (polled[1].revents != 0) return core::Cancelled("writing to stdin");
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status MonitorConnection::Input(std::string_view bytes, const std::stop_token& stop) {
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, init::kMaxPayload);
+    MBX_RETURN_IF_ERROR(
+        SendWaiting(impl_->socket.get(), init::Message::kInput, piece.data(), piece.size(), stop));
+    bytes.remove_prefix(piece.size());
+  }
+  return Status();
+}
+
+Status MonitorConnection::InputEnd(const std::stop_token& stop) {
+  return SendWaiting(impl_->socket.get(), init::Message::kInputEnd, nullptr, 0, stop);
+}
+
+Status MonitorConnection::Resize(TerminalSize size, const std::stop_token& stop) {
+  const init::ResizeMessage message{size.rows, size.cols};
+  return SendWaiting(impl_->socket.get(), init::Message::kResize, &message, sizeof message, stop);
 }
 
 StatusOr<MonitorConnection> ConnectMonitor(int run_dir) {

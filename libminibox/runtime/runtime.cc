@@ -10,6 +10,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/health_log.h"
+#include "runtime/process_impl.h"
 #include "runtime/runtime_impl.h"
 
 namespace minibox {
@@ -161,13 +162,44 @@ StatusOr<ContainerInfo> Runtime::Run(const ContainerSpec& spec, std::stop_token 
 
 StatusOr<ExitStatus> Runtime::RunForeground(const ContainerSpec& spec, const OutputFn& sink,
                                             const RunOptions& options, std::stop_token stop) {
-  return impl_->RunForeground(spec, sink, options, std::move(stop));
+  return Impl::RunForeground(impl_, spec, sink, options, std::move(stop));
 }
 
 StatusOr<StopResult> Runtime::Stop(const ContainerId& id, const StopOptions& options,
                                    std::stop_token stop) {
   return impl_->Stop(id, options, std::move(stop));
 }
+
+StatusOr<Process> Runtime::StartExec(const ContainerId& id, const ExecSpec& spec,
+                                     std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(auto process, impl_->StartExec(id, spec, std::move(stop)));
+  return Process(std::move(process));
+}
+
+StatusOr<ExitStatus> Runtime::Exec(const ContainerId& id, const ExecSpec& spec,
+                                   const OutputFn& sink, std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(Process process, StartExec(id, spec, stop));
+  return process.Wait(sink, std::move(stop));
+}
+
+StatusOr<Process> Runtime::StartForeground(const ContainerSpec& spec, const RunOptions& options,
+                                           std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(auto process, Impl::StartForeground(impl_, spec, options, std::move(stop)));
+  return Process(std::move(process));
+}
+
+StatusOr<Process> Runtime::StartForeground(const ContainerId& id, const RunOptions& options,
+                                           std::stop_token stop) {
+  MBX_ASSIGN_OR_RETURN(auto process, Impl::StartForeground(impl_, id, options, std::move(stop)));
+  return Process(std::move(process));
+}
+
+StatusOr<Process> Runtime::Attach(const ContainerId& id, const AttachOptions& options) {
+  MBX_ASSIGN_OR_RETURN(auto process, impl_->Attach(id, options));
+  return Process(std::move(process));
+}
+
+Status Runtime::Resize(const ContainerId& id, TerminalSize size) { return impl_->Resize(id, size); }
 
 Status Runtime::Kill(const ContainerId& id, int signal) { return impl_->Kill(id, signal); }
 

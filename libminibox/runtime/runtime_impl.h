@@ -64,8 +64,6 @@ struct Runtime::Impl {
   StatusOr<ContainerInfo> Create(const ContainerSpec& spec);
   StatusOr<ContainerInfo> Start(const ContainerId& id, std::stop_token stop);
   StatusOr<ContainerInfo> Run(const ContainerSpec& spec, std::stop_token stop);
-  StatusOr<ExitStatus> RunForeground(const ContainerSpec& spec, const OutputFn& sink,
-                                     const RunOptions& run, std::stop_token stop);
   StatusOr<StopResult> Stop(const ContainerId& id, const StopOptions& how, std::stop_token stop);
   Status Kill(const ContainerId& id, int signal);
   Status Remove(const ContainerId& id, bool force);
@@ -84,6 +82,29 @@ struct Runtime::Impl {
   StatusOr<ContainerInfo> WaitFor(const ContainerId& id, const WaitOptions& how,
                                   std::stop_token stop);
 
+  // foreground.cc
+  static StatusOr<std::unique_ptr<Process::Impl>> StartForeground(std::shared_ptr<Impl> self,
+                                                                  const ContainerSpec& spec,
+                                                                  const RunOptions& options,
+                                                                  std::stop_token stop);
+  static StatusOr<std::unique_ptr<Process::Impl>> StartForeground(std::shared_ptr<Impl> self,
+                                                                  const ContainerId& id,
+                                                                  const RunOptions& options,
+                                                                  std::stop_token stop);
+
+  static StatusOr<ExitStatus> RunForeground(std::shared_ptr<Impl> self, const ContainerSpec& spec,
+                                            const OutputFn& sink, const RunOptions& options,
+                                            std::stop_token stop);
+
+  // attach.cc
+  StatusOr<std::unique_ptr<Process::Impl>> Attach(const ContainerId& id,
+                                                  const AttachOptions& options);
+  Status Resize(const ContainerId& id, TerminalSize size);
+
+  // exec.cc
+  StatusOr<std::unique_ptr<Process::Impl>> StartExec(const ContainerId& id, const ExecSpec& spec,
+                                                     std::stop_token stop);
+
   // queries.cc
   StatusOr<ContainerId> Find(std::string_view name) const;
   StatusOr<ContainerInfo> Inspect(const ContainerId& id);
@@ -95,6 +116,8 @@ struct Runtime::Impl {
   Status Recover();
 
  private:
+  class Foreground;
+
   // A container under its lock.
   struct Locked {
     runtime::ContainerDir dir;
@@ -170,6 +193,15 @@ struct Runtime::Impl {
   Status ResumePolicy(Locked& container);
   // SIGKILL, and the end of it.
   void KillRun(const runtime::ContainerRecord& record);
+  // foreground.cc
+  static StatusOr<std::unique_ptr<Process::Impl>> MakeForeground(std::shared_ptr<Impl> self,
+                                                                 Started started,
+                                                                 const RunOptions& options,
+                                                                 bool input, bool terminal);
+  // attach.cc: kFailedPrecondition "container_not_running" as well.
+  StatusOr<runtime::MonitorConnection> ConnectLive(const runtime::ContainerRecord& record) const;
+  // exec.cc: the pidfd of PID 1. kFailedPrecondition "container_not_running".
+  StatusOr<core::Fd> OpenPid1(const runtime::ContainerRecord& record) const;
   // What a container needs that nobody holds the lock of: is its run watched, was its start or
   // its removal interrupted?
   Status Settle(Locked container, bool opening = false);

@@ -103,6 +103,7 @@ StatusOr<ContainerConfig> ResolveSpec(const ContainerSpec& request, const oci::I
   }
   spec.env = MergeEnvironment(image.env, request.env);
   if (!HasKey(spec.env, "PATH")) spec.env.push_back(core::StrCat("PATH=", kDefaultPath));
+  if (spec.tty && !HasKey(spec.env, "TERM")) spec.env.push_back("TERM=xterm");
   if (!HasKey(spec.env, "HOSTNAME")) spec.env.push_back("HOSTNAME=" + spec.hostname);
 
   if (spec.working_dir.empty()) {

@@ -427,6 +427,26 @@ std::string PortKey(const PortMapping& port) {
   return key;
 }
 
+Status ValidateExec(const ExecSpec& spec) {
+  if (spec.command.empty() || spec.command.front().empty()) {
+    return core::Error(StatusCode::kInvalidArgument, "command_missing", "there is no command")
+        .WithField("command");
+  }
+  MBX_RETURN_IF_ERROR(ValidateArguments(spec.command, "command"));
+  MBX_RETURN_IF_ERROR(ValidateEnvironment(spec.env));
+  MBX_RETURN_IF_ERROR(ValidateUser(spec.user));
+  if (!spec.working_dir.empty() && !CleanPath(spec.working_dir)) {
+    return InvalidArgument("workdir", "must be absolute");
+  }
+  if (spec.detached && (spec.tty || spec.open_stdin)) {
+    return InvalidArgument("detached", "does not go together with a terminal or stdin");
+  }
+  if (spec.size.rows == 0 || spec.size.cols == 0) {
+    return InvalidArgument(spec.size.rows == 0 ? "rows" : "cols", "must be 1 to 65535");
+  }
+  return Status();
+}
+
 Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
   if (spec.image.empty()) return InvalidArgument("image", "is required");
   if (!spec.name.empty()) MBX_RETURN_IF_ERROR(ValidateName(spec.name, kMaxName, "name"));
@@ -465,6 +485,9 @@ Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
             .status());
   }
   MBX_RETURN_IF_ERROR(ValidateDevices(spec));
+  if (spec.terminal_size.rows == 0 || spec.terminal_size.cols == 0) {
+    return InvalidArgument("terminal_size", "must be at least 1");
+  }
   MBX_RETURN_IF_ERROR(ValidateTimes(spec));
   MBX_RETURN_IF_ERROR(ValidatePolicies(spec));
   return ValidateLabels(spec.labels);

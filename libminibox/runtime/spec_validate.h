@@ -19,6 +19,8 @@ namespace minibox::runtime {
 Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host);
 
 Status ValidateResources(const Resources& limits, const HostFacts& host);
+// kInvalidArgument names the field, "command_missing" without a command.
+Status ValidateExec(const ExecSpec& spec);
 
 // The grammars, for those who need the parsed form. kInvalidArgument with `field`.
 Status ValidateName(std::string_view name, size_t limit, std::string_view field);

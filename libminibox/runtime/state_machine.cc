@@ -35,6 +35,8 @@ Status CheckCanSignal(const ContainerInfo& info) {
       "container_not_running", core::StrCat("container ", info.id.ToString(), " is not running"));
 }
 
+Status CheckCanExec(const ContainerInfo& info) { return CheckCanPause(info); }
+
 Status CheckCanPause(const ContainerInfo& info) {
   MBX_RETURN_IF_ERROR(CheckCanSignal(info));
   if (info.state != ContainerState::kPaused) return Status();

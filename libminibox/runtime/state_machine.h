@@ -18,6 +18,8 @@ Status CheckCanPause(const ContainerInfo& info);
 // kFailedPrecondition "container_not_running", "container_running".
 Status CheckCanUnpause(const ContainerInfo& info);
 // kFailedPrecondition "container_running" if live and not `force`.
+// kFailedPrecondition "container_paused", "container_not_running".
+Status CheckCanExec(const ContainerInfo& info);
 Status CheckCanRemove(const ContainerInfo& info, bool force);
 
 }  // namespace minibox::runtime

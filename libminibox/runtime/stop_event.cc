@@ -32,6 +32,8 @@ StatusOr<StopEvent> StopEvent::Create(const std::stop_token& stop) {
   return result;
 }
 
+int StopEvent::fd() const { return state_ ? state_->event.get() : -1; }
+
 StatusOr<StopEvent::Woken> StopEvent::WaitReadable(int fd, int timeout_ms) const {
   pollfd polled[2] = {{.fd = state_ ? state_->event.get() : -1, .events = POLLIN, .revents = 0},
                       {.fd = fd, .events = POLLIN, .revents = 0}};

@@ -17,6 +17,9 @@ class StopEvent {
   static StatusOr<StopEvent> Create(const std::stop_token& stop);
   StopEvent(StopEvent&&) = default;
 
+  // Readable when a stop is requested; -1: none can be.
+  int fd() const;
+
   enum class Woken { kReadable, kStopped, kTimeout };
   // Waits until `fd` is readable or at its end, or a stop is requested, which wins.
   StatusOr<Woken> WaitReadable(int fd, int timeout_ms = -1) const;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// minibox-init: the monitor of a container and its PID 1. Static, single-threaded, without the
-// C++ library; embedded in libminibox and run from there only. What to do arrives over the
-// control socket, nothing in argv or the environment.
+// minibox-init: the monitor of a container, its PID 1, and the agent of an exec. Static,
+// single-threaded, without the C++ library; embedded in libminibox and run from there only. What to
+// do arrives over the control socket, nothing in argv or the environment.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "init/exec_agent.h"
 #include "init/monitor.h"
 #include "init/protocol.h"
 
@@ -19,5 +20,8 @@ int main() {
     return 2;
   }
   (void)fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
-  return minibox::init::RunMonitor(kControlFd);
+  minibox::init::MessageHeader first{};
+  if (recv(kControlFd, &first, sizeof first, MSG_PEEK) != sizeof first) return 1;
+  return first.type == minibox::init::Message::kExec ? minibox::init::RunExecAgent(kControlFd)
+                                                     : minibox::init::RunMonitor(kControlFd);
 }
