@@ -80,7 +80,7 @@ void ReadSecurity(FieldReader& fields, Security* security) {
 }
 
 void RefuseUnsupported(FieldReader& fields) {
-  for (const char* name : {"interactive", "tty", "ip", "mac"}) {
+  for (const char* name : {"ip", "mac"}) {
     fields.Unsupported(name);
   }
 }
@@ -104,8 +104,8 @@ void WriteSecurity(json::Writer& writer, const Security& security) {
 
 }  // namespace
 
-StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
-  MBX_ASSIGN_OR_RETURN(FieldReader fields, FieldReader::Parse(body, Strictness::kPublished));
+StatusOr<RunRequest> ParseRunRequest(std::string_view body, size_t* end) {
+  MBX_ASSIGN_OR_RETURN(FieldReader fields, FieldReader::Parse(body, Strictness::kPublished, end));
   RunRequest request;
   ContainerSpec& spec = request.spec;
   fields.Text("image", &spec.image);
@@ -119,6 +119,10 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
   fields.TextList("entrypoint", &entrypoint, Chars::kText);
   if (!entrypoint.empty()) spec.entrypoint = std::move(entrypoint);
   fields.Bool("detached", &request.detached);
+  fields.Bool("interactive", &spec.open_stdin);
+  std::optional<bool> tty;
+  fields.OptionalBool("tty", &tty);
+  spec.tty = tty.value_or(spec.open_stdin);
   ReadLimits(fields, &spec.resources);
   fields.TextMap("ulimits", &spec.ulimits);
   fields.TextMap("sysctls", &spec.sysctls);
@@ -149,6 +153,10 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body) {
   ReadTimes(fields, &spec);
   std::string on_disconnect;
   fields.Text("on_disconnect", &on_disconnect);
+  // What a terminal was opened for is not to be lost with it.
+  if (on_disconnect.empty() && spec.open_stdin && !spec.remove_on_exit) {
+    request.on_disconnect = OnDisconnect::kKeep;
+  }
   if (on_disconnect == "keep") {
     request.on_disconnect = OnDisconnect::kKeep;
   } else if (!on_disconnect.empty() && on_disconnect != "kill") {
@@ -189,6 +197,8 @@ std::string ToJson(const RunRequest& request) {
   list("command", spec.command);
   if (spec.entrypoint) list("entrypoint", *spec.entrypoint);
   flag("detached", request.detached);
+  flag("interactive", spec.open_stdin);
+  if (spec.tty != spec.open_stdin) writer.Key("tty").Bool(spec.tty);
   WriteLimits(writer, spec.resources);
   map("ulimits", spec.ulimits);
   map("sysctls", spec.sysctls);
@@ -221,7 +231,10 @@ std::string ToJson(const RunRequest& request) {
         .Int(std::chrono::ceil<std::chrono::seconds>(*spec.stop_timeout).count());
   }
   if (spec.timeout.count() != 0) text("timeout", DurationText(spec.timeout));
-  if (request.on_disconnect == OnDisconnect::kKeep) text("on_disconnect", "keep");
+  const bool kept_by_default = spec.open_stdin && !spec.remove_on_exit;
+  if ((request.on_disconnect == OnDisconnect::kKeep) != kept_by_default) {
+    text("on_disconnect", kept_by_default ? "kill" : "keep");
+  }
   WriteSecurity(writer, spec.security);
   if (!spec.init) writer.Key("init").Bool(false);
   flag("publish_all", spec.publish_all);

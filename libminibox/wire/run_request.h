@@ -22,7 +22,8 @@ struct RunRequest {
 // fields. A field of the specification that this version has no place for is refused unless it
 // has its default value.
 // kInvalidArgument "invalid_request" or "invalid_argument" naming the field.
-StatusOr<RunRequest> ParseRunRequest(std::string_view body);
+// `end` receives the offset of the first byte behind the JSON value.
+StatusOr<RunRequest> ParseRunRequest(std::string_view body, size_t* end = nullptr);
 
 // The inverse: fields with their default value are left out.
 std::string ToJson(const RunRequest& request);

@@ -141,7 +141,8 @@ TEST_F(MiniboxdTest, RunRequestsAreCheckedBeforeAnythingHappens) {
   EXPECT_EQ(run("{").status, 400);
   EXPECT_EQ(run("{}").body, "Image name is required\n");
   EXPECT_EQ(run(R"({"image":"a","image":"b"})").status, 400);
-  EXPECT_EQ(run(R"({"image":"absent","tty":true})").body, "tty: not supported by this version\n");
+  EXPECT_EQ(run(R"({"image":"absent","db_mode":true})").body,
+            "db_mode: not supported by this version\n");
   EXPECT_EQ(run(R"({"image":"absent","memory":"1g"})").status, 400);
   EXPECT_EQ(run(R"({"image":"absent","env":["=x"]})").status, 400);
   const RawResponse missing = run(R"({"image":"absent","colour":1} trailing)");

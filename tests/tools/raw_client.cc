@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace minibox::testing {
 namespace {
 
@@ -141,6 +143,25 @@ RawResponse RawClient::Receive(bool to_head) {
     response.complete = true;
   }
   return response;
+}
+
+std::string RawClient::ReadUntil(std::string_view text) {
+  size_t end;
+  while ((end = buffer_.find(text)) == std::string::npos) {
+    if (!Fill()) {
+      ADD_FAILURE() << "no '" << text << "' in: " << buffer_;
+      return std::exchange(buffer_, {});
+    }
+  }
+  std::string found = buffer_.substr(0, end + text.size());
+  buffer_.erase(0, found.size());
+  return found;
+}
+
+std::string RawClient::ReadToEnd() {
+  while (Fill()) {
+  }
+  return std::exchange(buffer_, {});
 }
 
 bool RawClient::AtEnd() { return buffer_.empty() && !Fill(); }

@@ -38,6 +38,9 @@ class RawClient {
   RawResponse ReceiveHead();
   // Waits for the next chunk of a chunked body; nullopt after the last or at the end.
   std::optional<std::string> ReceiveChunk(RawResponse* response);
+  // Everything up to the end of `text`, or to the end of the connection.
+  std::string ReadUntil(std::string_view text);
+  std::string ReadToEnd();
   // The peer has closed and nothing is left to read.
   bool AtEnd();
 

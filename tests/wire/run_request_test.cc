@@ -147,10 +147,25 @@ TEST(RunRequest, EveryFieldReachesItsMember) {
   }
 }
 
+TEST(RunRequest, InteractiveMeansATerminalAndIsKeptUnlessSaidOtherwise) {
+  auto request = With(R"("interactive":true)");
+  ASSERT_TRUE(request.ok());
+  EXPECT_TRUE(request->spec.open_stdin && request->spec.tty);
+  EXPECT_EQ(request->on_disconnect, OnDisconnect::kKeep);
+  EXPECT_EQ(ParseRunRequest(ToJson(*request))->on_disconnect, OnDisconnect::kKeep);
+  request = With(R"("interactive":true,"tty":false,"rm":true)");
+  EXPECT_TRUE(request->spec.open_stdin && !request->spec.tty);
+  EXPECT_EQ(request->on_disconnect, OnDisconnect::kKill);
+  const auto again = ParseRunRequest(ToJson(*request));
+  EXPECT_TRUE(again->spec.open_stdin && !again->spec.tty);
+  EXPECT_EQ(With(R"("interactive":true,"on_disconnect":"kill")")->on_disconnect,
+            OnDisconnect::kKill);
+  request = With(R"("tty":true)");
+  EXPECT_TRUE(!request->spec.open_stdin && request->spec.tty);
+}
+
 TEST(RunRequest, WhatHasNoPlaceYetIsRefusedByName) {
   const std::pair<const char*, const char*> kRefused[] = {
-      {"interactive", "true"},
-      {"tty", "true"},
       {"ip", R"("172.19.0.9")"},
       {"mac", R"("02:00:00:00:00:01")"},
   };
@@ -164,7 +179,7 @@ TEST(RunRequest, WhatHasNoPlaceYetIsRefusedByName) {
 }
 
 TEST(RunRequest, WhatHasNoPlaceYetPassesWithItsDefault) {
-  EXPECT_TRUE(With(R"("interactive":false,"tty":false,"publish_all":false,"devices":[],"ip":"",
+  EXPECT_TRUE(With(R"("publish_all":false,"devices":[],"ip":"",
                       "mac":null,"db_mode":false,"restart":"no","healthcheck":{},"seccomp":null,
                       "log_max_size":64,"log_max_files":3,"log_timestamps":false)")
                   .ok());

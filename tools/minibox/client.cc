@@ -2,10 +2,14 @@
 #include "client.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
+#include "wire/frames.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
@@ -79,6 +83,101 @@ std::optional<std::string> FindIn(const std::vector<std::pair<std::string, std::
     if (wire::EqualsIgnoreCase(key, name)) return value;
   }
   return std::nullopt;
+}
+
+constexpr size_t kMaxReplyHead = 64 << 10;
+constexpr size_t kMaxErrorBody = 1 << 20;
+
+class CurlStream final : public StreamConnection {
+ public:
+  explicit CurlStream(std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl)
+      : curl_(std::move(curl)) {
+    curl_easy_getinfo(curl_.get(), CURLINFO_ACTIVESOCKET, &socket_);
+  }
+  int fd() const override { return static_cast<int>(socket_); }
+
+  StatusOr<std::optional<size_t>> Receive(char* buffer, size_t size) override {
+    if (!early_.empty()) {
+      const size_t count = early_.copy(buffer, size);
+      early_.erase(0, count);
+      return std::optional<size_t>(count);
+    }
+    size_t count = 0;
+    const CURLcode code = curl_easy_recv(curl_.get(), buffer, size, &count);
+    if (code == CURLE_AGAIN) return std::optional<size_t>();
+    if (code != CURLE_OK) return Status(StatusCode::kUnavailable, curl_easy_strerror(code));
+    return std::optional<size_t>(count);
+  }
+  StatusOr<size_t> Send(std::string_view bytes) override {
+    size_t count = 0;
+    const CURLcode code = curl_easy_send(curl_.get(), bytes.data(), bytes.size(), &count);
+    if (code == CURLE_AGAIN) return size_t{0};
+    if (code != CURLE_OK) return Status(StatusCode::kUnavailable, curl_easy_strerror(code));
+    return count;
+  }
+
+  Status SendAll(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto count = Send(bytes);
+      if (!count.ok()) return count.status();
+      bytes.remove_prefix(*count);
+      if (!bytes.empty()) Wait(POLLOUT);
+    }
+    return Status();
+  }
+  // Until `done` says that what has come so far is enough; at most `limit` bytes.
+  StatusOr<std::string> ReceiveUntil(size_t limit,
+                                     const std::function<bool(const std::string&)>& done) {
+    std::string text;
+    while (!done(text)) {
+      char buffer[4096];
+      const auto count = Receive(buffer, sizeof buffer);
+      if (!count.ok()) return count.status();
+      if (!*count) {
+        Wait(POLLIN);
+        continue;
+      }
+      if (**count == 0 || text.size() > limit) {
+        return Status(StatusCode::kUnavailable, "the daemon's answer broke off");
+      }
+      text.append(buffer, **count);
+    }
+    return text;
+  }
+  void set_early(std::string bytes) { early_ = std::move(bytes); }
+
+ private:
+  void Wait(short events) const {
+    pollfd polled{.fd = fd(), .events = events, .revents = 0};
+    (void)poll(&polled, 1, -1);  // interrupted or not, the call is tried again
+  }
+
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl_;
+  curl_socket_t socket_ = -1;
+  std::string early_;  // came with the head
+};
+
+// Status line and header lines.
+bool ParseReplyHead(std::string_view text, Reply* reply) {
+  bool first = true;
+  while (!text.empty()) {
+    const size_t end = text.find("\r\n");
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == text.npos ? text.size() : end + 2);
+    if (std::exchange(first, false)) {
+      const size_t blank = line.find(' ');
+      const auto status =
+          blank == line.npos ? std::nullopt : wire::ParseInt64(line.substr(blank + 1, 3));
+      if (!line.starts_with("HTTP/1.1 ") || !status) return false;
+      reply->status = static_cast<int>(*status);
+      continue;
+    }
+    const size_t colon = line.find(':');
+    if (colon == line.npos) continue;
+    reply->headers.emplace_back(wire::AsciiLower(line.substr(0, colon)),
+                                std::string(wire::TrimSpace(line.substr(colon + 1))));
+  }
+  return reply->status != 0;
 }
 
 }  // namespace
@@ -218,6 +317,65 @@ StatusOr<Reply> Client::Send(const Call& call) {
   }
   return Status(StatusCode::kUnavailable,
                 StrCat("cannot reach the daemon at ", impl_->shown, ": ", detail));
+}
+
+StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
+  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), curl_easy_cleanup);
+  CURL* curl = handle.get();
+  char why[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(curl, CURLOPT_URL, impl_->base.c_str());
+  if (!impl_->socket.empty()) {
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, impl_->socket.c_str());
+  }
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+  curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+  const CURLcode code = curl_easy_perform(curl);
+  if (code != CURLE_OK) {
+    return Status(StatusCode::kUnavailable,
+                  StrCat("cannot reach the daemon at ", impl_->shown, ": ",
+                         *why != '\0' ? why : curl_easy_strerror(code)));
+  }
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
+  auto stream = std::make_unique<CurlStream>(std::move(handle));
+
+  std::string_view authority = impl_->base;
+  authority.remove_prefix(authority.find("://") + 3);
+  authority = authority.substr(0, authority.find('/'));
+  std::string target = call.path;
+  if (!call.query.empty()) target += "?" + EncodeQuery(call.query);
+  std::string request =
+      StrCat("POST ", target, " HTTP/1.1\r\nHost: ", authority,
+             "\r\nConnection: Upgrade\r\nUpgrade: ", wire::kStreamProtocol,
+             "\r\nContent-Type: application/json\r\nContent-Length: ", call.body.size(), "\r\n");
+  if (!impl_->token.empty()) request += StrCat("Authorization: Bearer ", impl_->token, "\r\n");
+  const Status sent = stream->SendAll(StrCat(request, "\r\n", call.body));
+  if (!sent.ok()) return sent;
+
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  auto head = stream->ReceiveUntil(
+      kMaxReplyHead, [&](const std::string& text) { return text.find(kEnd) != text.npos; });
+  if (!head.ok()) return head.status();
+  Upgraded upgraded;
+  const size_t end = head->find(kEnd);
+  if (!ParseReplyHead(std::string_view(*head).substr(0, end), &upgraded.reply)) {
+    return Status(StatusCode::kUnavailable, "the daemon's answer is not HTTP");
+  }
+  std::string rest = head->substr(end + kEnd.size());
+  if (upgraded.reply.status == 101) {
+    stream->set_early(std::move(rest));
+    upgraded.stream = std::move(stream);
+    return upgraded;
+  }
+  const auto length = wire::ParseInt64(upgraded.reply.Header("content-length").value_or(""));
+  const size_t wanted = static_cast<size_t>(std::max<int64_t>(length.value_or(0), 0));
+  stream->set_early(std::move(rest));
+  auto body = stream->ReceiveUntil(kMaxErrorBody,
+                                   [&](const std::string& text) { return text.size() >= wanted; });
+  if (!body.ok()) return body.status();
+  upgraded.reply.body = std::move(*body);
+  return upgraded;
 }
 
 }  // namespace minibox::cli

@@ -38,6 +38,17 @@ struct Call {
   std::optional<std::chrono::seconds> patience = std::chrono::seconds(60);
 };
 
+// A connection that has become a stream of frames (spec §4.4), non-blocking. One thread.
+class StreamConnection {
+ public:
+  virtual ~StreamConnection() = default;
+  virtual int fd() const = 0;  // for poll
+  // What there is, at most `size` bytes: nullopt if there is nothing yet, 0 at its end.
+  virtual StatusOr<std::optional<size_t>> Receive(char* buffer, size_t size) = 0;
+  // As many bytes as there is room for.
+  virtual StatusOr<size_t> Send(std::string_view bytes) = 0;
+};
+
 class Client {
  public:
   // "http://host[:port]", "https://…", "unix:///path"; one '/' at the end is dropped.
@@ -47,6 +58,12 @@ class Client {
 
   // An error if there is no answer or it broke off; whatever its status otherwise.
   StatusOr<Reply> Send(const Call& call);
+  // A POST that asks for a stream. With one the reply's status is 101 and it has headers only.
+  struct Upgraded {
+    Reply reply{};
+    std::unique_ptr<StreamConnection> stream{};
+  };
+  StatusOr<Upgraded> Upgrade(const Call& call);
 
  private:
   struct Impl;

@@ -6,7 +6,9 @@
 
 #include "commands.h"
 #include "render.h"
+#include "stream.h"
 #include "wire/container.h"
+#include "wire/text.h"
 
 namespace minibox::cli {
 namespace {
@@ -71,15 +73,46 @@ void AddLogs(CLI::App& app, Session& session) {
   });
 }
 
+int StartAttached(Session& session, const std::string& id, bool input,
+                  const std::string& detach_keys) {
+  StreamOptions options;
+  options.input = input;
+  options.terminal = input;
+  if (!ParseDetachKeys(detach_keys, &options.detach_keys)) {
+    return session.Usage(wire::StrCat("--detach-keys: '", detach_keys, "' are no keys"));
+  }
+  Call call{.method = "POST", .path = "/containers/start", .query = {{"id", id}}};
+  for (auto& parameter : SizeQuery(true)) call.query.push_back(std::move(parameter));
+  Reply reply;
+  const auto stream = session.Open(call, &reply);
+  if (!stream) return session.start_failure();
+  options.terminal = reply.Header("X-Minibox-Terminal").value_or("0") == "1";
+  const StreamEnd end = CarryStream(session, *stream, options);
+  return end.detached ? kSuccess : end.code.value_or(kEngineFailure);
+}
+
 void AddStart(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("start", "run containers that have exited once more");
   command->footer("Example:\n  minibox start web");
-  auto ids = std::make_shared<std::vector<std::string>>();
-  command->add_option("container", *ids, "ids, names or beginnings of ids")->required();
-  command->callback([&session, ids] {
-    session.action = [&session, ids] {
+  struct Flags {
+    std::vector<std::string> ids;
+    bool attach = false, interactive = false;
+    std::string detach_keys = "ctrl-p,ctrl-q";
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("container", flags->ids, "ids, names or beginnings of ids")->required();
+  command->add_flag("-a,--attach", flags->attach, "show its output, exit with its status");
+  command->add_flag("-i,--interactive", flags->interactive, "the same, and give it stdin");
+  command->add_option("--detach-keys", flags->detach_keys,
+                      "keys that leave it running (default ctrl-p,ctrl-q)");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] {
+      if (flags->attach || flags->interactive) {
+        if (flags->ids.size() != 1) return session.Usage("-a and -i take one container");
+        return StartAttached(session, flags->ids.front(), flags->interactive, flags->detach_keys);
+      }
       return session.ForEach(
-          *ids, "/containers/start",
+          flags->ids, "/containers/start",
           [](const std::string& id) {
             return Query{{"id", id}};
           },

@@ -9,6 +9,8 @@
 
 #include "commands.h"
 #include "run_flags.h"
+#include "stream.h"
+#include "wire/container.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
@@ -51,28 +53,47 @@ int Detached(Session& session, const std::string& path, const wire::RunRequest& 
   return session.Print(reply->body);
 }
 
-int Foreground(Session& session, const wire::RunRequest& request, const CidFile& cidfile) {
+// What the stream does not tell of a container that was killed.
+void ExplainKill(Session& session, const std::string& id) {
+  const auto body = session.Fetch("/containers");
+  if (!body) return;
+  const auto containers = wire::ParseContainers(*body);
+  if (!containers.ok()) return;
+  for (const ContainerInfo& info : *containers) {
+    if (info.id.ToString() != id || !info.exit) continue;
+    const std::string_view reason = wire::ExitReason(*info.exit);
+    if (reason == "oom") session.terminal().Warning("The container ran out of memory.");
+    if (reason == "timeout") {
+      session.terminal().Warning("The container was killed at its time limit.");
+    }
+  }
+}
+
+int Foreground(Session& session, const wire::RunRequest& request, const CidFile& cidfile,
+               const std::string& detach_keys) {
+  StreamOptions options;
+  options.input = request.spec.open_stdin;
+  options.terminal = request.spec.tty;
+  if (!ParseDetachKeys(detach_keys, &options.detach_keys)) {
+    return session.Usage(wire::StrCat("--detach-keys: '", detach_keys, "' are no keys"));
+  }
   session.terminal().Info(wire::StrCat("Launching container for image ", request.spec.image));
-  const auto reply = session.Ask({.method = "POST",
-                                  .path = "/containers/run",
-                                  .body = wire::ToJson(request),
-                                  .sink = Terminal::Print,
-                                  .patience = std::nullopt});
-  if (!reply) return session.start_failure();
-  if (!cidfile.Write(reply->Header("X-Minibox-Container-Id").value_or(""))) {
-    session.terminal().Warning("cannot write --cidfile");
-  }
-  const auto code = wire::ParseInt64(reply->Trailer("X-Minibox-Exit-Code").value_or(""));
-  if (!code) {
-    session.terminal().Error("the daemon did not report how the container ended");
-    return kEngineFailure;
-  }
-  const std::string reason = reply->Trailer("X-Minibox-Exit-Reason").value_or("");
-  if (reason == "oom") session.terminal().Warning("The container ran out of memory.");
-  if (reason == "timeout")
-    session.terminal().Warning("The container was killed at its time limit.");
+  Reply reply;
+  const auto stream = session.Open({.method = "POST",
+                                    .path = "/containers/run",
+                                    .query = SizeQuery(options.terminal),
+                                    .body = wire::ToJson(request)},
+                                   &reply);
+  if (!stream) return session.start_failure();
+  const std::string id = reply.Header("X-Minibox-Container-Id").value_or("");
+  if (!cidfile.Write(id)) session.terminal().Warning("cannot write --cidfile");
+  const StreamEnd end = CarryStream(session, *stream, options);
+  if (end.detached) return kSuccess;
+  if (!end.code) return kEngineFailure;
+  constexpr int kKilled = 137;
+  if (*end.code == kKilled && !request.spec.remove_on_exit) ExplainKill(session, id);
   session.terminal().Info("Container execution finished.");
-  return static_cast<int>(*code);
+  return *end.code;
 }
 
 }  // namespace
@@ -98,7 +119,7 @@ void AddRunCommands(CLI::App& app, Session& session) {
         if (!cidfile) return kEngineFailure;
         if (!run) return Detached(session, "/containers/create", *request, *cidfile);
         return request->detached ? Detached(session, "/containers/run", *request, *cidfile)
-                                 : Foreground(session, *request, *cidfile);
+                                 : Foreground(session, *request, *cidfile, flags->detach_keys());
       };
     });
   }

@@ -64,12 +64,16 @@ class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string name) const override {
     std::string usage = CLI::Formatter::make_usage(app, std::move(name));
-    if (app->get_prefix_command()) usage.insert(usage.find_last_not_of('\n') + 1, kArguments);
+    if (app->get_prefix_command()) {
+      usage.insert(usage.find_last_not_of('\n') + 1,
+                   app->get_name() == "exec" ? kExecArguments : kArguments);
+    }
     return usage;
   }
 
  private:
   static constexpr const char* kArguments = " IMAGE [COMMAND...]";
+  static constexpr const char* kExecArguments = " CONTAINER [COMMAND...]";
 };
 
 void AddHelpCommand(CLI::App& app, Session& session) {
@@ -129,6 +133,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddRunCommands(app, session);
   AddLifecycleCommands(app, session);
   AddContainerCommands(app, session);
+  AddExecCommands(app, session);
   AddImageCommands(app, session);
   AddVolumeCommands(app, session);
   AddNetworkCommands(app, session);
@@ -137,7 +142,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
     // For run and create options end at the image, also those of minibox itself.
     const std::string& name = command->get_name();
-    if (name != "run" && name != "create") command->fallthrough();
+    if (name != "run" && name != "create" && name != "exec") command->fallthrough();
   }
 
   if (const std::string unknown = UnknownCommand(app, arguments); !unknown.empty()) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ class Session {
   // Connects with --host, MINIBOX_API and MINIBOX_API_TOKEN, and sends. An error of the connection
   // or the daemon has been shown then; warnings are shown in any case.
   std::optional<Reply> Ask(const Call& call);
+  // The same for a stream; null if there is none.
+  std::unique_ptr<StreamConnection> Open(const Call& call, Reply* reply);
   // The same for a call whose body is JSON or text that is wanted whole.
   std::optional<std::string> Fetch(const std::string& path, const Query& query = {});
   // POSTs and prints the daemon's text, one call per name; exit 1 if any failed.
@@ -49,6 +52,8 @@ class Session {
 
  private:
   StatusOr<Client*> Connect();
+  // Shows warnings and, unless it has that status, the error.
+  bool Accept(const Reply& reply, int status);
 
   Terminal terminal_;
   std::optional<Client> client_;
@@ -68,6 +73,7 @@ struct ListFlags {
 };
 
 void AddContainerCommands(CLI::App& app, Session& session);
+void AddExecCommands(CLI::App& app, Session& session);
 void AddImageCommands(CLI::App& app, Session& session);
 void AddLifecycleCommands(CLI::App& app, Session& session);
 void AddNetworkCommands(CLI::App& app, Session& session);

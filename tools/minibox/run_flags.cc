@@ -197,9 +197,13 @@ void RunFlags::AddTo(CLI::App& command, bool run) {
   };
   if (run) {
     command.add_flag("-d,--detach", detach_, "print the id and return once it runs");
+    command.add_option("--detach-keys", detach_keys_,
+                       "keys that leave the container running (default ctrl-p,ctrl-q)");
     command.add_option("--on-disconnect", on_disconnect_,
                        "kill (default) or keep the container when this command goes away");
   }
+  command.add_flag("-i,--interactive", interactive_, "stdin is the container's; -d: stays open");
+  command.add_flag("-t,--tty", tty_, "a terminal for the container");
   command.add_flag("--rm", remove_, "remove the container once it has exited");
   command.add_option("-m,--memory", memory_, "memory limit: MiB, or 512m, 2g");
   command.add_option("--memory-swap", memory_swap_, "memory and swap together; -1: unlimited swap");
@@ -372,6 +376,8 @@ StatusOr<wire::RunRequest> RunFlags::Request(const std::vector<std::string>& arg
   wire::RunRequest request;
   ContainerSpec& spec = request.spec;
   request.detached = detach_;
+  spec.open_stdin = interactive_;
+  spec.tty = tty_;
   if (!on_disconnect_.empty() && on_disconnect_ != "kill" && on_disconnect_ != "keep") {
     return Usage("--on-disconnect must be kill or keep");
   }

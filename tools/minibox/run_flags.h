@@ -24,6 +24,7 @@ class RunFlags {
   StatusOr<wire::RunRequest> Request(const std::vector<std::string>& arguments) const;
 
   const std::string& cidfile() const { return cidfile_; }
+  const std::string& detach_keys() const { return detach_keys_; }
 
  private:
   Status ReadResources(Resources* out) const;
@@ -31,8 +32,9 @@ class RunFlags {
   Status ReadPolicies(ContainerSpec* out) const;
   Status ReadEnvironment(std::vector<std::string>* out) const;
 
-  bool detach_ = false, remove_ = false, init_ = true, privileged_ = false, read_only_ = false;
-  std::string on_disconnect_, memory_, memory_swap_, cpus_, cpuset_;
+  bool detach_ = false, interactive_ = false, tty_ = false, remove_ = false, init_ = true,
+       privileged_ = false, read_only_ = false;
+  std::string detach_keys_ = "ctrl-p,ctrl-q", on_disconnect_, memory_, memory_swap_, cpus_, cpuset_;
   int64_t cpu_ = 0, io_weight_ = 0, pids_limit_ = 0;
   std::optional<int64_t> oom_score_adj_, stop_timeout_;
   std::vector<std::string> ulimits_, publish_, dns_, hosts_, volumes_, mounts_, tmpfs_;

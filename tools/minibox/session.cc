@@ -49,17 +49,34 @@ std::optional<Reply> Session::Ask(const Call& call) {
     terminal_.Error(reply.status().message());
     return std::nullopt;
   }
-  for (const auto& [name, value] : reply->headers) {
+  if (!Accept(*reply, 200)) return std::nullopt;
+  return std::move(*reply);
+}
+
+std::unique_ptr<StreamConnection> Session::Open(const Call& call, Reply* reply) {
+  const auto client = Connect();
+  auto upgraded =
+      client.ok() ? (*client)->Upgrade(call) : StatusOr<Client::Upgraded>(client.status());
+  if (!upgraded.ok()) {
+    terminal_.Error(upgraded.status().message());
+    return nullptr;
+  }
+  *reply = std::move(upgraded->reply);
+  if (!Accept(*reply, 101)) return nullptr;
+  return std::move(upgraded->stream);
+}
+
+bool Session::Accept(const Reply& reply, int status) {
+  for (const auto& [name, value] : reply.headers) {
     if (name == "warning") terminal_.Warning(WarningText(value));
   }
-  if (!reply->ok()) {
-    const auto code = wire::ParseInt64(reply->Header("X-Minibox-Exit-Code").value_or(""));
+  if (reply.status != status) {
+    const auto code = wire::ParseInt64(reply.Header("X-Minibox-Exit-Code").value_or(""));
     start_failure_ = code ? static_cast<int>(*code) : kEngineFailure;
-    terminal_.Error(reply->body.empty() ? wire::StrCat("HTTP status ", reply->status)
-                                        : reply->body);
-    return std::nullopt;
+    terminal_.Error(reply.body.empty() ? wire::StrCat("HTTP status ", reply.status) : reply.body);
+    return false;
   }
-  return std::move(*reply);
+  return true;
 }
 
 std::optional<std::string> Session::Fetch(const std::string& path, const Query& query) {

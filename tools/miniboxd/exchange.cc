@@ -197,6 +197,34 @@ ResponseStream Exchange::BeginStream(std::string_view content_type,
   return ResponseStream(this);
 }
 
+minibox::StatusOr<Exchange::TakenOver> Exchange::TakeOver(int status, std::string_view head) {
+  answered_ = true;
+  status_ = status;
+  keep_alive_ = false;
+  taken_over_ = true;
+  watch_.reset();  // that the client has nothing more to say does not mean that it is gone
+  TakenOver taken{connection_.socket, connection_.early_bytes ? connection_.early_bytes() : ""};
+  body_consumed_ = true;
+  setsockopt(connection_.socket, SOL_SOCKET, SO_SNDBUF, &kStreamSendBuffer,
+             sizeof kStreamSendBuffer);
+  const Status sent = Transmit(head);
+  if (!sent.ok()) return sent;
+  return taken;
+}
+
+std::string Exchange::SwitchingHead(std::string_view protocol) const {
+  std::string text = StrCat("HTTP/1.1 101 ", ReasonPhrase(101), "\r\n");
+  const auto add = [&](std::string_view name, std::string_view value) {
+    text += StrCat(name, ": ", value, "\r\n");
+  };
+  add("Connection", "Upgrade");
+  add("Upgrade", protocol);
+  add("X-Content-Type-Options", "nosniff");
+  add("Cache-Control", "no-store");
+  for (const Header& header : headers_) add(header.name, header.value);
+  return text + "\r\n";
+}
+
 ResponseStream::~ResponseStream() {
   if (exchange_ != nullptr && !exchange_->is_head_request()) exchange_->keep_alive_ = false;
 }

@@ -67,6 +67,8 @@ class Exchange {
     // Whether the server and the client want another request on it; asked when the answer
     // begins. Empty: no.
     std::function<bool()> may_keep_alive{};
+    // Bytes behind the body that were taken from the socket already; asked once the body is read.
+    std::function<std::string()> early_bytes{};
   };
   Exchange(RequestHead head, const Connection& connection);
 
@@ -103,10 +105,22 @@ class Exchange {
   ResponseStream BeginStream(std::string_view content_type,
                              const std::vector<std::string>& trailers = {});
 
+  // From here on the connection is the handler's, until it returns; then it is closed. `head` is
+  // sent as it stands. Gives the bytes that the client has sent behind the body and that are not in
+  // the socket any more.
+  struct TakenOver {
+    int socket;  // non-blocking, borrowed
+    std::string early;
+  };
+  minibox::StatusOr<TakenOver> TakeOver(int status, std::string_view head);
+  // The head of a 101 that goes over to `protocol`, with the headers added so far and the usual.
+  std::string SwitchingHead(std::string_view protocol) const;
+
   // For the server, once the handler has returned.
   bool answered() const { return answered_; }
   bool keep_alive() const { return keep_alive_; }
   bool body_consumed() const { return body_consumed_; }
+  bool taken_over() const { return taken_over_; }
   int status() const { return status_; }
 
  private:
@@ -128,6 +142,7 @@ class Exchange {
   bool body_consumed_ = false;
   bool answered_ = false;
   bool keep_alive_ = false;
+  bool taken_over_ = false;
   int status_ = 0;
 };
 

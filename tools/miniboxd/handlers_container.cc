@@ -5,6 +5,7 @@
 
 #include "handlers.h"
 #include "params.h"
+#include "take_over.h"
 #include "wire/container.h"
 #include "wire/run_request.h"
 #include "wire/text.h"
@@ -30,18 +31,21 @@ void AddWarnings(Exchange& exchange, const ContainerInfo& info) {
 }
 
 // The parsed body, or nullopt and the error has been sent.
-std::optional<minibox::wire::RunRequest> ReadRunRequest(Exchange& exchange) {
+// `rest` receives what follows the JSON value.
+std::optional<minibox::wire::RunRequest> ReadRunRequest(Exchange& exchange, std::string* rest) {
   const auto body = exchange.ReadBody(kMaxJsonBody);
   if (!body.ok()) {
     exchange.SendError(body.status());
     return std::nullopt;
   }
-  auto request = minibox::wire::ParseRunRequest(*body);
+  size_t end = 0;
+  auto request = minibox::wire::ParseRunRequest(*body, &end);
   if (!request.ok()) {
     SendStartError(exchange, request.status());
     return std::nullopt;
   }
   WarnOfUnknown(exchange, "field", request->unknown_fields);
+  *rest = body->substr(end);
   return std::move(*request);
 }
 
@@ -68,8 +72,12 @@ void RunForeground(Engine& engine, Exchange& exchange, const minibox::wire::RunR
 }
 
 void Run(Engine& engine, Exchange& exchange) {
-  const auto request = ReadRunRequest(exchange);
+  std::string rest;
+  auto request = ReadRunRequest(exchange, &rest);
   if (!request) return;
+  if (!request->detached && (request->spec.open_stdin || WantsFrames(exchange.head()))) {
+    return RunTakenOver(engine, exchange, std::move(*request), std::move(rest));
+  }
   if (!request->detached) return RunForeground(engine, exchange, *request);
   const auto info = engine.runtime.Run(request->spec);
   if (!info.ok()) return SendStartError(exchange, info.status());
@@ -78,7 +86,8 @@ void Run(Engine& engine, Exchange& exchange) {
 }
 
 void Create(Engine& engine, Exchange& exchange) {
-  const auto request = ReadRunRequest(exchange);
+  std::string rest;
+  const auto request = ReadRunRequest(exchange, &rest);
   if (!request) return;
   const auto info = engine.runtime.Create(request->spec);
   if (!info.ok()) return SendStartError(exchange, info.status());
@@ -220,9 +229,15 @@ void Stop(Engine& engine, Exchange& exchange) {
 void Start(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kPublished);
   std::string id_text;
+  std::optional<int64_t> rows, cols;
   params.Required("id", &id_text);
+  params.Int("rows", 1, 65535, &rows);
+  params.Int("cols", 1, 65535, &cols);
   if (!params.Finish()) return;
   const auto id = engine.runtime.Find(id_text);
+  if (id.ok() && WantsFrames(exchange.head())) {
+    return StartTakenOver(engine, exchange, *id, rows, cols);
+  }
   const auto info = id.ok() ? engine.runtime.Start(*id) : StatusOr<ContainerInfo>(id.status());
   if (!info.ok()) {
     if (info.status().reason() == "container_not_found") {

@@ -38,8 +38,8 @@ std::vector<Route> SystemRoutes(Engine& engine) {
 
 std::vector<Route> AllRoutes(Engine& engine) {
   std::vector<Route> all;
-  for (auto* routes : {SystemRoutes, BuildRoutes, ContainerRoutes, LifecycleRoutes, ImageRoutes,
-                       VolumeRoutes, NetworkRoutes}) {
+  for (auto* routes : {SystemRoutes, BuildRoutes, ContainerRoutes, ExecRoutes, LifecycleRoutes,
+                       ImageRoutes, VolumeRoutes, NetworkRoutes}) {
     for (Route& route : routes(engine)) all.push_back(std::move(route));
   }
   return all;

@@ -179,6 +179,7 @@ BodyFraming FramingOf(const RequestHead& head) {
 
 std::string_view ReasonPhrase(int status) {
   static constexpr std::pair<int, std::string_view> kPhrases[] = {
+      {101, "Switching Protocols"},
       {200, "OK"},
       {308, "Permanent Redirect"},
       {400, "Bad Request"},

@@ -46,9 +46,11 @@ Status Params::Read(minibox::wire::Strictness strictness, Body body) {
   const auto text = exchange_.ReadBody(kMaxJsonBody);
   if (!text.ok()) return text.status();
   if (minibox::wire::TrimSpace(*text).empty()) return Status();
-  auto fields = FieldReader::Parse(*text, strictness);
+  size_t end = 0;
+  auto fields = FieldReader::Parse(*text, strictness, &end);
   if (!fields.ok()) return fields.status();
   fields_ = std::move(*fields);
+  rest_ = text->substr(end);
   return Status();
 }
 

@@ -41,6 +41,8 @@ class Params {
   void Unsupported(std::string_view name);
   void Fail(minibox::Status status);
 
+  // What follows the JSON value in the body.
+  const std::string& rest() const { return rest_; }
   // Sends the first error and returns false; else warns of what nobody asked for.
   bool Finish();
 
@@ -56,6 +58,7 @@ class Params {
   Exchange& exchange_;
   std::vector<QueryItem> query_;
   std::optional<minibox::wire::FieldReader> fields_;
+  std::string rest_;
   minibox::Status status_;
 };
 

@@ -78,6 +78,9 @@ struct ConnectionState {
   bool over_limit = false;
   steady_clock::time_point since = steady_clock::now();  // accepted, or last answer
   uint64_t consumed = 0;  // bytes that civetweb had taken from the socket then
+  // Where in the connection's bytes the present request begins. With a chunked body, whose length
+  // as sent we do not know, requests are taken not to be pipelined.
+  uint64_t begin = 0;
 };
 
 // civetweb does not tell its descriptor; the two addresses of a connection identify it, since no
@@ -117,7 +120,8 @@ uint64_t ConsumedBytes(int socket) {
 // §5.1, §2.2): blanks before a colon, line ends without CR, a header line that does not parse
 // ends the headers silently, and so does the 65th. Its pointers lead into the buffer, where only
 // separators were overwritten with NUL, so what lies between them tells. nullopt: malformed.
-std::optional<RequestHead> TakeHead(const mg_request_info& info, bool* too_many) {
+// `length` receives the length of the head in the buffer, which begins at info.request_method.
+std::optional<RequestHead> TakeHead(const mg_request_info& info, bool* too_many, size_t* length) {
   const char* const buffer = info.request_method;
   const auto within = [&](const char* p) { return p >= buffer && p < buffer + kMaxHead; };
   RequestHead head;
@@ -136,6 +140,7 @@ std::optional<RequestHead> TakeHead(const mg_request_info& info, bool* too_many)
     if (end[1] != '\0') return std::nullopt;  // a line end without CR
     const bool last = i + 1 == info.num_headers;
     if (!last && info.http_headers[i + 1].name != end + 2) return std::nullopt;
+    if (last) *length = static_cast<size_t>(end + 4 - buffer);
     if (last && !(end[2] == '\r' && end[3] == '\0')) {
       *too_many = info.num_headers == MG_MAX_HEADERS;
       return std::nullopt;
@@ -255,7 +260,9 @@ struct Server::Impl {
   // Whether the connection may carry another request.
   bool Serve(mg_connection* connection, ConnectionState* state) {
     bool too_many = false;
-    auto head = TakeHead(*mg_get_request_info(connection), &too_many);
+    size_t head_length = 0;
+    const mg_request_info& info = *mg_get_request_info(connection);
+    auto head = TakeHead(info, &too_many, &head_length);
     if (!head) {
       const HttpError error = too_many
                                   ? HttpError{431, "head_too_large", "more than 64 headers", {}}
@@ -278,17 +285,29 @@ struct Server::Impl {
       Reject(state, std::move(*head), error);
       return false;
     }
-    CivetwebBody body(connection, state->socket, FramingOf(*head).chunked);
+    const BodyFraming framing = FramingOf(*head);
+    const uint64_t length = head_length + framing.length;
+    CivetwebBody body(connection, state->socket, framing.chunked);
+    // civetweb's buffer, of which it has read what the body has of it, but moved nothing.
+    const auto early_bytes = [&info, state, length, chunked = framing.chunked] {
+      const uint64_t have = ConsumedBytes(state->socket) - state->begin;
+      if (chunked || have <= length || length + (have - length) > kMaxHead) return std::string();
+      return std::string(info.request_method + length, have - length);
+    };
     const bool keep_alive = WantsKeepAlive(*head);
-    Exchange exchange(std::move(*head), {.socket = state->socket,
-                                         .watch = watch.get(),
-                                         .body = &body,
-                                         // Idle connections must not use up what new ones need.
-                                         .may_keep_alive = [=, this] {
-                                           return keep_alive && accepting && !NearLimit();
-                                         }});
+    Exchange exchange(
+        std::move(*head),
+        {.socket = state->socket,
+         .watch = watch.get(),
+         .body = &body,
+         // Idle connections must not use up what new ones need.
+         .may_keep_alive = [=, this] { return keep_alive && accepting && !NearLimit(); },
+         .early_bytes = early_bytes});
     handler(exchange);
-    if (!exchange.answered() || !exchange.body_consumed()) DiscardInput(state->socket);
+    if (!exchange.answered() || !exchange.body_consumed() || exchange.taken_over()) {
+      DiscardInput(state->socket);
+    }
+    state->begin = framing.chunked ? ConsumedBytes(state->socket) : state->begin + length;
     return exchange.keep_alive();
   }
 
