@@ -52,9 +52,14 @@ bool MountFromPaths(const Plan& plan, int base, int* root, bool* known, Failure&
   for (const char* lower : plan.lowers) {
     if (!AddPath(fs.get(), base, "lowerdir+", lower, known, failure)) return false;
   }
-  return AddPath(fs.get(), base, "upperdir", plan.upper, known, failure) &&
-         AddPath(fs.get(), base, "workdir", plan.work, known, failure) &&
-         CreateOverlay(plan, fs.get(), root, failure);
+  if (!AddPath(fs.get(), base, "upperdir", plan.upper, known, failure) ||
+      !AddPath(fs.get(), base, "workdir", plan.work, known, failure)) {
+    return false;
+  }
+  if (CreateOverlay(plan, fs.get(), root, failure)) return true;
+  // Before 6.5 any key is taken, and only this finds that it is unknown.
+  *known = failure.error != EINVAL;
+  return false;
 }
 
 // Names that would have to be escaped are none of the store's.

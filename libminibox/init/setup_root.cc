@@ -37,7 +37,7 @@ bool AddDirectory(int fs, int base, const char* key, const char* name, bool* kno
   const Held dir(OpenLayer(base, name));
   if (dir.get() < 0) return Fail(failure, "open directory of the root", name);
   if (sys::FsConfig(fs, FSCONFIG_SET_FD, key, nullptr, dir.get()) == 0) return true;
-  *known = errno != EINVAL;
+  *known = errno != EINVAL && errno != EOPNOTSUPP;  // the second before 6.5
   return FailOverlay(fs, key, failure);
 }
 
