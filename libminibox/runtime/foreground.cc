@@ -113,6 +113,7 @@ StatusOr<std::unique_ptr<Process::Impl>> Runtime::Impl::MakeForeground(std::shar
   auto signals = connect();
   auto writes = input ? connect() : std::nullopt;
   const ContainerInfo info = started.info;
+  self->BeginProbes(info.id);
   auto process =
       std::make_unique<Foreground>(std::move(self), std::move(started), options.on_disconnect,
                                    std::move(writes), std::move(signals), terminal);

@@ -29,6 +29,7 @@ void Runtime::Impl::Supervise(Started& started) {
     core::LogWarning("runtime", core::StrCat(watched.message(), ", the exit of container ",
                                              id.ToString(), " is noticed later"));
   }
+  BeginProbes(id);
 }
 
 void Runtime::Impl::ScheduleRestart(const ContainerId& id, TimePoint when) {

@@ -64,6 +64,7 @@ Status Runtime::Impl::Settle(Locked container, bool opening) {
         core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ": ",
                                                  settled.message(), ", going on"));
       }
+      BeginProbes(id);
       return supervisor_->Watch(id, container.record.monitor, std::move(*connection));
     }
     if (connection.status().code() != StatusCode::kUnavailable) return connection.status();

@@ -60,6 +60,7 @@ Runtime::Impl::Impl(Store store_handle, Network network_handle,
 Runtime::Impl::~Impl() {
   // What calls back goes first, then what is queued, then what both have changed is written.
   stopping_.request_stop();
+  if (health_) health_->Close();
   if (snapshot_) snapshot_->Close();
   if (supervisor_) supervisor_->Close();
   if (loop_) {
@@ -111,6 +112,13 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
 
   runtime::Supervisor::Callbacks callbacks;
   Impl* const self = impl.get();
+  if (options.supervise) {
+    impl->health_ = std::make_unique<runtime::HealthMonitor>(
+        impl->loop_.get(),
+        [self](const ContainerId& id, const runtime::MonitorIdentity& run) {
+          return self->ProbeHealth(id, run);
+        });
+  }
   callbacks.on_exit = [self](const ContainerId& id, const runtime::MonitorIdentity& monitor,
                              std::optional<ExitStatus> exit) {
     self->pool_->Submit([self, id, monitor, exit = std::move(exit)] {

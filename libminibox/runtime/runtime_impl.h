@@ -29,6 +29,7 @@
 #include "minibox/runtime.h"
 #include "network/network_impl.h"
 #include "runtime/container_dir.h"
+#include "runtime/health_monitor.h"
 #include "runtime/host_facts.h"
 #include "runtime/id_ranges.h"
 #include "runtime/launcher.h"
@@ -184,6 +185,13 @@ struct Runtime::Impl {
   // The policy rests until the next start by a user.
   Status NoteStoppedByUser(Locked& container);
 
+  // health.cc
+  void BeginProbes(const ContainerId& id);
+  // nullopt: it says nothing about the workload.
+  std::optional<HealthProbe> RunProbe(const ContainerId& id, const HealthCheck& check);
+  // A HealthMonitor::ProbeFn.
+  std::optional<std::chrono::milliseconds> ProbeHealth(const ContainerId& id,
+                                                       const runtime::MonitorIdentity& run);
   // policy.cc: what a supervising runtime does by itself.
   void ScheduleRestart(const ContainerId& id, TimePoint when);
   void RestartByPolicy(const ContainerId& id);
@@ -223,6 +231,7 @@ struct Runtime::Impl {
   std::unique_ptr<core::ThreadPool> pool_;
   std::unique_ptr<runtime::StateSnapshot> snapshot_;
   std::unique_ptr<runtime::Supervisor> supervisor_;
+  std::unique_ptr<runtime::HealthMonitor> health_;  // if this runtime supervises
 };
 
 }  // namespace v1

@@ -212,6 +212,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   info.exit.reset();
   info.error.clear();
   info.next_restart.reset();
+  info.health = spec.healthcheck ? Health::kStarting : Health::kNone;
   info.ip = endpoint.ip;
   info.mac = endpoint.mac;
   info.gateway = endpoint.gateway;
