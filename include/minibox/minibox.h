@@ -2,10 +2,14 @@
 // Everything of MiniBox: containers, images and networks as a library.
 #pragma once
 
+#include "minibox/container_details.h"
+#include "minibox/container_files.h"
+#include "minibox/events.h"
 #include "minibox/image_builder.h"
 #include "minibox/log.h"
 #include "minibox/network.h"
 #include "minibox/runtime.h"
+#include "minibox/stats.h"
 #include "minibox/status.h"
 #include "minibox/store.h"
 #include "minibox/types.h"

@@ -18,6 +18,8 @@ inline namespace v1 {
 struct NetworkOptions {
   // Records of networks, leases and published ports; normally <data root>/networks.
   std::filesystem::path state_dir = "/var/lib/minibox/networks";
+  // Where events.jsonl lies that tells of networks, normally the data root; empty: nowhere.
+  std::filesystem::path event_dir{};
   std::string default_bridge = "minibox0";
   std::string default_subnet = "172.19.0.0/24";
 };

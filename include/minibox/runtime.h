@@ -14,9 +14,13 @@
 #include <string_view>
 #include <vector>
 
+#include "minibox/container_details.h"
+#include "minibox/container_files.h"
+#include "minibox/events.h"
 #include "minibox/export.h"
 #include "minibox/network.h"
 #include "minibox/policy.h"
+#include "minibox/stats.h"
 #include "minibox/store.h"
 
 namespace minibox {
@@ -183,14 +187,34 @@ struct ContainerPruneReport {
   std::vector<ContainerId> removed{};
   uint64_t bytes_freed = 0;
 };
+enum class Stream { kStdout, kStderr };
 
 struct LogOptions {
-  bool follow = false;      // goes on across restarts until the container is removed …
-  bool until_exit = false;  // … or, with this, until it has exited
-  std::optional<size_t> tail_lines{};
+  bool follow = false;                 // goes on across restarts until the container is removed …
+  bool until_exit = false;             // … or, with this, until it has exited
+  std::optional<size_t> tail_lines{};  // of what the rest selects
+  // Only what was written from then on, or before.
+  std::optional<TimePoint> since{}, until{};
+  std::optional<Stream> stream{};
+  bool timestamps = false;  // RFC 3339 time and a blank before each line
 };
 
-enum class Stream { kStdout, kStderr };
+// The log as it was at one moment; what is written later does not change it. Copies share it.
+class MINIBOX_EXPORT LogSnapshot {
+ public:
+  uint64_t size() const;
+  TimePoint modified() const;
+  // Blocks until `length` bytes from `offset` on are delivered, fewer at the end, or the sink
+  // fails. Any thread, several at once.
+  Status Read(uint64_t offset, uint64_t length, const BytesSink& sink) const;
+
+ private:
+  friend class Runtime;
+  struct Impl;
+  explicit LogSnapshot(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
 // A piece of output. A sink that returns an error ends the stream with that error.
 struct OutputChunk {
   Stream stream;
@@ -253,6 +277,18 @@ class MINIBOX_EXPORT Process {
 
 struct AttachOptions {
   bool logs = false;  // the log first
+};
+
+// Everything there is to know of a container (spec §5.2).
+struct ContainerDetails {
+  ContainerInfo info;
+  ContainerSpec config{};  // the request with every field resolved
+  std::vector<MountDetails> mounts{};
+  std::optional<LimitDetails> limits{};  // unset unless it is running or paused
+  SecurityDetails security{};
+  std::string cgroup{};               // path below each hierarchy's root
+  std::string log_path{};             // on the host
+  std::optional<uint64_t> size_rw{};  // bytes of its own changes to the root, if asked for
 };
 
 // Creates and supervises containers.
@@ -343,11 +379,40 @@ class MINIBOX_EXPORT Runtime {
   StatusOr<std::vector<ContainerInfo>> List() const;
   // Of the present or last run; empty without health check.
   StatusOr<HealthLog> ReadHealthLog(const ContainerId& id) const;
+  StatusOr<ContainerDetails> InspectDetails(const ContainerId& id, bool size = false) const;
+
+  // Of a running or paused container; kFailedPrecondition "container_not_running". The first
+  // question takes 100 ms.
+  StatusOr<ContainerStats> Stats(const ContainerId& id) const;
+  // Of all that run, sorted by id.
+  StatusOr<std::vector<ContainerStats>> AllStats() const;
+  // The processes of a running or paused container, by pid.
+  StatusOr<std::vector<ProcessInfo>> Top(const ContainerId& id) const;
+
+  // What differs from the image, sorted by path, without mounts.
+  StatusOr<std::vector<FileChange>> Diff(const ContainerId& id) const;
+  // The root file system without mounts as a tar.
+  Status Export(const ContainerId& id, const BytesSink& tar, std::stop_token stop = {}) const;
+  // A new image: the container's with one more layer, its changes.
+  StatusOr<ImageInfo> Commit(const ContainerId& id, const CommitOptions& options,
+                             std::stop_token stop = {});
 
   // Blocks until the stream ends, the sink fails or `stop` is requested. The bytes
   // are those of container.log, rotated files first (spec §12.15).
   Status ReadLogs(const ContainerId& id, const LogOptions& options, const OutputFn& sink,
                   std::stop_token stop = {}) const;
+
+  StatusOr<LogSnapshot> OpenLog(const ContainerId& id) const;
+
+  // What has happened (with `since`) and what happens, to everything in the store and to
+  // containers, whichever process did it (spec §12.21). Blocks until `until`, until the sink fails
+  // or `stop` is requested (kCancelled). The last event is "overflow" if the sink was so slow that
+  // events are missing.
+  Status ReadEvents(const EventOptions& options, const EventFn& sink,
+                    std::stop_token stop = {}) const;
+  // Adds an event of the program's own, "<family>.<what>" in lower-case letters, such as
+  // "daemon.start". kInvalidArgument names the field.
+  Status Announce(std::string_view type, std::string_view id = {}, const Labels& attributes = {});
 
  private:
   friend class ImageBuilder;

@@ -160,6 +160,13 @@ class LayerWriter {
     MBX_RETURN_IF_ERROR(CheckComplete(dir));
     Level level{path, {}};
     MBX_RETURN_IF_ERROR(List(dir, level.items));
+    if (options_.skip) {
+      std::erase_if(level.items, [&](const Level::Item& item) {
+        std::string_view name = item.key;
+        if (item.kind == Level::Kind::kBelow) name.remove_suffix(1);
+        return options_.skip(path.empty() ? std::string(name) : core::StrCat(path, "/", name));
+      });
+    }
     std::sort(level.items.begin(), level.items.end(),
               [](const Level::Item& a, const Level::Item& b) { return a.key > b.key; });
     levels_.push_back(std::move(level));

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "archive/compression.h"
 #include "core/root_dir.h"
@@ -19,6 +21,8 @@ namespace minibox::archive {
 struct DiffOptions {
   // Later mtimes become this (seconds); nullopt keeps all.
   std::optional<int64_t> max_mtime{};
+  // Entries that are left out, with all below them; paths are relative to the tree. Empty: none.
+  std::function<bool(std::string_view path)> skip{};
 };
 
 struct Diff {

@@ -223,7 +223,13 @@ class Session {
       parts.history = linear() ? LinearHistory() : BlockHistory(layers);
       return ExportImage(parts, state_.parts.store, state_.lease, checked_.names);
     }();
-    if (exported.ok()) state_.log.Write(core::StrCat("[finalize] done (", Since(begin), ")"));
+    if (exported.ok()) {
+      state_.log.Write(core::StrCat("[finalize] done (", Since(begin), ")"));
+      for (const ImageRef& name : checked_.names) {
+        state_.parts.store.root->events().Emit("image.build", exported->digest.ToString(),
+                                               {{"name", name.Shown()}});
+      }
+    }
     return exported;
   }
 

@@ -118,16 +118,59 @@ class Group final : public Cgroup {
     CgroupUsage usage;
     if (const auto place = Find("memory"); place.dir >= 0) {
       place.dialect->ReadMemory(place.dir, usage);
+    } else {
+      usage.unavailable.push_back("memory");
     }
     if (const auto place = Find("pids"); place.dir >= 0) {
       usage.pids = ReadNumber(place.dir, "pids.current");
       usage.pids_limit = ReadNumber(place.dir, "pids.max");
+    } else {
+      usage.unavailable.push_back("pids");
     }
-    // v2 counts processor time whether or not the controller is enabled.
-    auto cpu = Find("cpuacct");
-    if (cpu.dir < 0) cpu = FirstPart(true);
-    if (cpu.dir >= 0) usage.cpu_usec = cpu.dialect->ReadCpuUsec(cpu.dir);
+    if (const auto place = CpuPlace(); place.dir >= 0) {
+      usage.cpu_usec = place.dialect->ReadCpuUsec(place.dir);
+    } else {
+      usage.unavailable.push_back("cpu");
+    }
+    auto throttling = Find("cpu");
+    if (throttling.dir < 0) throttling = FirstPart(true);
+    if (throttling.dir >= 0) {
+      throttling.dialect->ReadThrottling(throttling.dir, usage);
+    } else {
+      usage.unavailable.push_back("cpu_throttled");
+    }
+    if (const auto place = Find("io"); place.dir >= 0) {
+      place.dialect->ReadIo(place.dir, usage);
+    } else {
+      usage.unavailable.push_back("io");
+    }
     return usage;
+  }
+
+  uint64_t CpuUsec() const override {
+    const Place place = CpuPlace();
+    return place.dir < 0 ? 0 : place.dialect->ReadCpuUsec(place.dir);
+  }
+
+  CgroupLimits Limits() const override {
+    CgroupLimits limits;
+    if (const auto place = Find("memory"); place.dir >= 0) {
+      place.dialect->ReadMemoryLimits(place.dir, limits);
+    }
+    if (const auto place = Find("cpu"); place.dir >= 0) {
+      place.dialect->ReadCpuLimit(place.dir, limits);
+    }
+    if (const auto place = Find("cpuset"); place.dir >= 0) {
+      if (auto cpus = ReadControl(place.dir, "cpuset.cpus"); cpus.ok()) limits.cpuset = *cpus;
+    }
+    if (const auto place = Find("io"); place.dir >= 0) {
+      place.dialect->ReadIoWeight(place.dir, limits);
+    }
+    if (const auto place = Find("pids"); place.dir >= 0) {
+      const uint64_t pids = ReadNumber(place.dir, "pids.max");
+      if (pids != 0) limits.pids = static_cast<int64_t>(pids);
+    }
+    return limits;
   }
 
   StatusOr<std::vector<int>> Pids() const override {
@@ -209,6 +252,12 @@ class Group final : public Cgroup {
       }
     }
     return {};
+  }
+
+  // v2 counts processor time whether or not the controller is enabled.
+  Place CpuPlace() const {
+    const Place place = Find("cpuacct");
+    return place.dir >= 0 ? place : FirstPart(true);
   }
 
   Place AnyPart() const {

@@ -32,9 +32,17 @@ struct CgroupLimits {
   bool devices_are_default = false;  // then a host that cannot filter only warns
 };
 
+// What the host does not tell is 0, and so is a limit that there is not.
 struct CgroupUsage {
   uint64_t memory_bytes = 0, memory_limit = 0, pids = 0, pids_limit = 0, cpu_usec = 0;
   uint64_t oom_kills = 0;
+  uint64_t memory_working_set = 0;  // without inactive file pages
+  uint64_t memory_peak = 0, swap_bytes = 0;
+  uint64_t cpu_throttled_usec = 0;
+  uint64_t io_read_bytes = 0, io_written_bytes = 0;
+  // What of this cannot be told: "memory", "memory_peak", "swap", "cpu", "cpu_throttled", "io",
+  // "pids".
+  std::vector<std::string> unavailable{};
 };
 
 // One `<parent>/minibox/<id>`. Not thread-safe.
@@ -54,6 +62,10 @@ class Cgroup {
   virtual const std::vector<std::string>& warnings() const = 0;
   virtual Status Apply(const CgroupLimits& limits) = 0;
   virtual StatusOr<CgroupUsage> Usage() const = 0;
+  // Of Usage() only cpu_usec.
+  virtual uint64_t CpuUsec() const = 0;
+  // What the kernel has in force; unset: no limit, or no controller.
+  virtual CgroupLimits Limits() const = 0;
   virtual StatusOr<std::vector<int>> Pids() const = 0;
   virtual Status Freeze(bool frozen) = 0;
   // SIGKILL to every process; returns when none is left.

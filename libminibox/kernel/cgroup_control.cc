@@ -209,6 +209,19 @@ uint64_t ReadNumber(int dir, const std::string& file) {
   return number && *number < kUnlimited ? *number : 0;
 }
 
+bool ForEachLine(int dir, const std::string& file,
+                 const std::function<void(std::string_view line)>& line) {
+  const auto text = core::ReadFileAt(dir, file, kControlBytes);
+  if (!text.ok()) return false;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    line(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return true;
+}
+
 uint64_t ReadKeyedNumber(int dir, const std::string& file, std::string_view key) {
   const auto text = core::ReadFileAt(dir, file, kControlBytes);
   if (!text.ok()) return 0;

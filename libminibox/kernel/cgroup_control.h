@@ -23,6 +23,10 @@ uint64_t ReadNumber(int dir, const std::string& file);
 // The number after `key` in a file of "<key> <number>" lines; 0 if there is none.
 uint64_t ReadKeyedNumber(int dir, const std::string& file, std::string_view key);
 
+// Calls `line` for each line of a file, without its end; false if it cannot be read.
+bool ForEachLine(int dir, const std::string& file,
+                 const std::function<void(std::string_view line)>& line);
+
 // Processes of the group and the groups inside it that this pid namespace sees.
 StatusOr<std::vector<int>> ReadPids(int dir);
 // SIGKILL to every process of the group. `hold(true)` is called before they are looked up, so

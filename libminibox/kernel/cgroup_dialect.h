@@ -51,6 +51,13 @@ class CgroupDialect {
 
   virtual void ReadMemory(int dir, CgroupUsage& usage) const = 0;
   virtual uint64_t ReadCpuUsec(int dir) const = 0;
+  // Append to `unavailable` what there is no file for.
+  virtual void ReadThrottling(int dir, CgroupUsage& usage) const = 0;
+  virtual void ReadIo(int dir, CgroupUsage& usage) const = 0;
+  // The limits in force, each from the directory of its controller.
+  virtual void ReadMemoryLimits(int dir, CgroupLimits& limits) const = 0;
+  virtual void ReadCpuLimit(int dir, CgroupLimits& limits) const = 0;
+  virtual void ReadIoWeight(int dir, CgroupLimits& limits) const = 0;
 
   // Returns when it is done.
   virtual Status Freeze(int dir, bool frozen) const = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/errors.h"
@@ -93,9 +94,63 @@ class V1 final : public CgroupDialect {
     usage.memory_bytes = ReadNumber(dir, "memory.usage_in_bytes");
     usage.memory_limit = ReadNumber(dir, kLimit);
     usage.oom_kills = ReadKeyedNumber(dir, "memory.oom_control", "oom_kill");
+    usage.memory_peak = ReadNumber(dir, "memory.max_usage_in_bytes");
+    usage.memory_working_set = usage.memory_bytes;
+    // The totals count the groups below, as the usage does.
+    bool counts_swap = false;
+    (void)ForEachLine(dir, "memory.stat", [&](std::string_view line) {
+      constexpr std::string_view kInactive = "total_inactive_file ", kSwap = "total_swap ";
+      if (line.starts_with(kInactive)) {
+        const uint64_t inactive = core::ParseUint64(line.substr(kInactive.size())).value_or(0);
+        usage.memory_working_set -= std::min(usage.memory_working_set, inactive);
+      } else if (line.starts_with(kSwap)) {
+        usage.swap_bytes = core::ParseUint64(line.substr(kSwap.size())).value_or(0);
+        counts_swap = true;
+      }
+    });
+    if (!counts_swap) usage.unavailable.push_back("swap");
   }
 
   uint64_t ReadCpuUsec(int dir) const override { return ReadNumber(dir, "cpuacct.usage") / 1000; }
+
+  void ReadThrottling(int dir, CgroupUsage& usage) const override {
+    usage.cpu_throttled_usec = ReadKeyedNumber(dir, "cpu.stat", "throttled_time") / 1000;
+  }
+
+  void ReadIo(int dir, CgroupUsage& usage) const override {
+    // "8:0 Read 4096" for each device, then "Total <n>".
+    const auto add = [&usage](std::string_view line) {
+      const size_t last = line.rfind(' ');
+      if (last == std::string_view::npos) return;
+      const uint64_t bytes = core::ParseUint64(line.substr(last + 1)).value_or(0);
+      if (line.substr(0, last).ends_with(" Read")) usage.io_read_bytes += bytes;
+      if (line.substr(0, last).ends_with(" Write")) usage.io_written_bytes += bytes;
+    };
+    for (const char* file :
+         {"blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"}) {
+      if (ForEachLine(dir, file, add)) return;
+    }
+    usage.unavailable.push_back("io");
+  }
+
+  void ReadMemoryLimits(int dir, CgroupLimits& limits) const override {
+    const uint64_t memory = ReadNumber(dir, kLimit), with_swap = ReadNumber(dir, kLimitWithSwap);
+    if (memory != 0) limits.memory_bytes = static_cast<int64_t>(memory);
+    if (with_swap != 0) limits.memory_swap_bytes = static_cast<int64_t>(with_swap);
+  }
+
+  void ReadCpuLimit(int dir, CgroupLimits& limits) const override {
+    const uint64_t quota = ReadNumber(dir, "cpu.cfs_quota_us"),
+                   period = ReadNumber(dir, "cpu.cfs_period_us");
+    if (quota == 0 || period == 0) return;
+    limits.cpu_quota_us = static_cast<int64_t>(quota * kCpuPeriodUs / period);
+  }
+
+  void ReadIoWeight(int dir, CgroupLimits& limits) const override {
+    uint64_t weight = ReadNumber(dir, "blkio.weight");
+    if (weight == 0) weight = ReadNumber(dir, "blkio.bfq.weight");
+    if (weight != 0) limits.io_weight = static_cast<uint16_t>(weight);
+  }
 
   Status Freeze(int dir, bool frozen) const override {
     const char* const wanted = frozen ? "FROZEN" : "THAWED";

@@ -122,10 +122,65 @@ class V2 final : public CgroupDialect {
     usage.memory_bytes = ReadNumber(dir, "memory.current");
     usage.memory_limit = ReadNumber(dir, kMax);
     usage.oom_kills = ReadKeyedNumber(dir, "memory.events", "oom_kill");
+    const uint64_t inactive = ReadKeyedNumber(dir, "memory.stat", "inactive_file");
+    usage.memory_working_set = usage.memory_bytes - std::min(usage.memory_bytes, inactive);
+    // Since 5.19.
+    usage.memory_peak = ReadNumber(dir, "memory.peak");
+    if (!HasControl(dir, "memory.peak")) usage.unavailable.push_back("memory_peak");
+    usage.swap_bytes = ReadNumber(dir, "memory.swap.current");
+    if (!HasControl(dir, "memory.swap.current")) usage.unavailable.push_back("swap");
   }
 
   uint64_t ReadCpuUsec(int dir) const override {
     return ReadKeyedNumber(dir, "cpu.stat", "usage_usec");
+  }
+
+  void ReadThrottling(int dir, CgroupUsage& usage) const override {
+    usage.cpu_throttled_usec = ReadKeyedNumber(dir, "cpu.stat", "throttled_usec");
+  }
+
+  void ReadIo(int dir, CgroupUsage& usage) const override {
+    // "8:0 rbytes=4096 wbytes=0 …"
+    const bool read = ForEachLine(dir, "io.stat", [&](std::string_view line) {
+      for (const std::string_view word : core::StrSplit(line, ' ')) {
+        const auto value = [&] { return core::ParseUint64(word.substr(7)).value_or(0); };
+        if (word.starts_with("rbytes=")) usage.io_read_bytes += value();
+        if (word.starts_with("wbytes=")) usage.io_written_bytes += value();
+      }
+    });
+    if (!read) usage.unavailable.push_back("io");
+  }
+
+  void ReadMemoryLimits(int dir, CgroupLimits& limits) const override {
+    const auto memory = ReadControl(dir, kMax), swap = ReadControl(dir, kSwapMax);
+    const auto bytes = memory.ok() ? core::ParseInt64(*memory) : std::nullopt;
+    if (!bytes) return;
+    limits.memory_bytes = *bytes;
+    if (!swap.ok()) return;
+    if (const auto more = core::ParseInt64(*swap)) {
+      limits.memory_swap_bytes = *bytes + *more;
+    } else {
+      limits.memory_swap_bytes = -1;
+    }
+  }
+
+  void ReadCpuLimit(int dir, CgroupLimits& limits) const override {
+    const auto text = ReadControl(dir, "cpu.max");
+    if (!text.ok()) return;
+    const auto words = core::StrSplit(*text, ' ');
+    const auto quota = core::ParseInt64(words[0]);
+    const auto period = words.size() > 1 ? core::ParseInt64(words[1]) : std::nullopt;
+    if (quota && period && *period > 0) limits.cpu_quota_us = *quota * kCpuPeriodUs / *period;
+  }
+
+  void ReadIoWeight(int dir, CgroupLimits& limits) const override {
+    for (const char* file : {"io.weight", "io.bfq.weight"}) {
+      const auto text = ReadControl(dir, file);
+      if (!text.ok()) continue;
+      const auto weight = core::ParseUint64(std::string_view(*text).substr(text->rfind(' ') + 1));
+      if (weight) limits.io_weight = static_cast<uint16_t>(*weight);
+      return;
+    }
   }
 
   Status Freeze(int dir, bool frozen) const override {

@@ -10,9 +10,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "core/errors.h"
+#include "core/event_log.h"
 #include "core/failpoint.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/root_dir.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "kernel/rtnetlink.h"
@@ -48,6 +50,20 @@ Status CheckContainerId(std::string_view id) {
 Status NoSuchNetwork(std::string_view name) {
   return core::NotFound("network_not_found",
                         core::StrCat("no network '", core::EscapeControl(name), "'"));
+}
+
+StatusOr<core::EventLog> OpenEvents(const NetworkOptions& options) {
+  if (options.event_dir.empty()) return core::EventLog();
+  MBX_ASSIGN_OR_RETURN(const core::RootDir dir, core::RootDir::Open(options.event_dir.native()));
+  return core::EventLog::Open(dir.fd());
+}
+
+// Build steps are on networks too, but of no interest to anybody.
+void EmitOf(const core::EventLog& events, std::string_view type, std::string_view network,
+            std::string_view container) {
+  if (!ContainerId::Parse(container).ok()) return;
+  events.Emit(type, network,
+              {{"name", std::string(network)}, {"container", std::string(container)}});
 }
 
 NetworkInfo InfoOf(const NetworkRecord& network) {
@@ -113,8 +129,11 @@ using network::Subnet;
 // that changes it happens under the lock of the state directory.
 class Network::Impl::OnBridges final : public Network::Impl {
  public:
-  OnBridges(NetworkOptions options, Subnet subnet, network::StateDir dir)
-      : options_(std::move(options)), subnet_(subnet), dir_(std::move(dir)) {}
+  OnBridges(NetworkOptions options, Subnet subnet, network::StateDir dir, core::EventLog events)
+      : options_(std::move(options)),
+        subnet_(subnet),
+        dir_(std::move(dir)),
+        events_(std::move(events)) {}
 
   // Sweeps the marks of starts that ended without a lease.
   Status Recover();
@@ -146,6 +165,7 @@ class Network::Impl::OnBridges final : public Network::Impl {
   const NetworkOptions options_;
   const Subnet subnet_;
   const network::StateDir dir_;
+  const core::EventLog events_;
   network::Firewall firewall_;
   // Guards nothing: the kernel makes links one at a time, and threads that push there together
   // only wait longer.
@@ -161,7 +181,8 @@ StatusOr<std::shared_ptr<Network::Impl>> Network::Impl::Open(const NetworkOption
                                                                 "' is not an interface name"));
   }
   MBX_ASSIGN_OR_RETURN(network::StateDir dir, network::StateDir::Open(options.state_dir));
-  auto impl = std::make_shared<OnBridges>(options, subnet, std::move(dir));
+  MBX_ASSIGN_OR_RETURN(core::EventLog events, network::OpenEvents(options));
+  auto impl = std::make_shared<OnBridges>(options, subnet, std::move(dir), std::move(events));
   MBX_RETURN_IF_ERROR(impl->Recover());
   return std::shared_ptr<Impl>(std::move(impl));
 }
@@ -278,6 +299,7 @@ Status Network::Impl::OnBridges::Remove(std::string_view name) {
   // The record of the default network stays: it remembers which addresses were in use last.
   const bool last = std::all_of(state.networks.begin(), state.networks.end(),
                                 [&](const auto& n) { return n.name == name; });
+  events_.Emit("network.remove", name, {{"name", std::string(name)}});
   return last ? firewall_.Delete() : firewall_.Replace(state);
 }
 
@@ -351,6 +373,7 @@ Status Network::Impl::OnBridges::Attach(const Endpoint& endpoint, std::string_vi
   }
   MBX_RETURN_IF_ERROR(firewall_.Add(*lease).WithContext("publish the container"));
   network::ForgetUdpBefore(*lease);
+  network::EmitOf(events_, "network.connect", endpoint.network, container);
   return Status();
 }
 
@@ -363,6 +386,7 @@ Status Network::Impl::OnBridges::Release(std::string_view container) {
   for (NetworkRecord& record : state.networks) {
     if (const auto lease = record.RemoveLease(container)) {
       changed = true;
+      network::EmitOf(events_, "network.disconnect", record.name, container);
       // Before the lease is gone: its address may be somebody else's at once.
       network::Collect(firewall_.Remove(*lease).WithContext("unpublish the container"),
                        &first_error);

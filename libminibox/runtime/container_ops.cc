@@ -159,6 +159,8 @@ StatusOr<StopResult> Runtime::Impl::Stop(const ContainerId& id, const StopOption
   };
   MBX_ASSIGN_OR_RETURN(const EndedRun ended, EndRun(*connection, how, kill, stop));
   MBX_RETURN_IF_ERROR(FinishRun(id, record.monitor, ended.exit).status());
+  const int sent = ended.result == StopResult::kKilled ? SIGKILL : how.signal;
+  Emit("container.stop", record.info, {{"signal", core::SignalName(sent)}});
   return ended.result;
 }
 
@@ -184,6 +186,7 @@ StatusOr<ContainerInfo> Runtime::Impl::Restart(const ContainerId& id, const Stop
   }
   MBX_ASSIGN_OR_RETURN(Started started, StartLocked(container, /*capture=*/false, stop));
   Supervise(started);
+  Emit("container.restart", started.info);
   return std::move(started.info);
 }
 
@@ -200,6 +203,7 @@ Status Runtime::Impl::Kill(const ContainerId& id, int signal) {
   if (ends) MBX_RETURN_IF_ERROR(NoteStoppedByUser(container));
   const Status sent = connection.ok() ? connection->Signal(signal) : connection.status();
   if (!sent.ok() && !IsGone(sent) && sent.reason() != "container_not_running") return sent;
+  if (sent.ok()) Emit("container.kill", info, {{"signal", core::SignalName(signal)}});
   if (sent.ok() && signal != SIGKILL) return Status();
   // The lock is kept to the end: a pause in between would keep it from dying.
   if (sent.ok()) MBX_RETURN_IF_ERROR(ThawLocked(container));
@@ -218,7 +222,13 @@ Status Runtime::Impl::Kill(const ContainerId& id, int signal) {
 Status Runtime::Impl::Remove(const ContainerId& id, bool force) {
   MBX_ASSIGN_OR_RETURN(Locked container, Lock(id));
   MBX_RETURN_IF_ERROR(runtime::CheckCanRemove(container.record.info, force));
-  if (runtime::IsLive(container.record.info.state)) KillRun(container.record);
+  if (runtime::IsLive(container.record.info.state)) {
+    KillRun(container.record);
+    if (auto exit = container.dir.ReadExit(); exit.ok() && *exit) {
+      container.record.info.exit = std::move(*exit);
+      EmitExit(container.record.info);
+    }
+  }
   return RemoveLocked(std::move(container));
 }
 

@@ -101,6 +101,7 @@ StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec&
 StatusOr<ContainerInfo> Runtime::Impl::Create(const ContainerSpec& spec) {
   MBX_ASSIGN_OR_RETURN(Locked container, CreateLocked(spec, /*provisional=*/false));
   snapshot_->Touch();
+  Emit("container.create", container.record.info, {}, container.record.info.created);
   return std::move(container.record.info);
 }
 

@@ -4,6 +4,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "core/errors.h"
@@ -12,6 +14,10 @@
 #include "runtime/stop_event.h"
 
 namespace minibox::runtime {
+
+namespace {
+constexpr std::chrono::milliseconds kLongestWait{10'000};
+}
 
 StatusOr<DirWatch> DirWatch::Create(int dir) {
   core::Fd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -25,9 +31,17 @@ StatusOr<DirWatch> DirWatch::Create(int dir) {
   return DirWatch(std::move(inotify));
 }
 
-Status DirWatch::Wait(std::stop_token stop) {
+Status DirWatch::WaitUntil(std::optional<TimePoint> deadline, std::stop_token stop) {
+  using std::chrono::milliseconds;
   MBX_ASSIGN_OR_RETURN(const StopEvent stop_event, StopEvent::Create(stop));
-  MBX_ASSIGN_OR_RETURN(const StopEvent::Woken woken, stop_event.WaitReadable(inotify_.get()));
+  int timeout = -1;
+  if (deadline) {
+    // Not longer: the clock may be set meanwhile.
+    const auto left = std::chrono::ceil<milliseconds>(*deadline - std::chrono::system_clock::now());
+    timeout = static_cast<int>(std::clamp(left, milliseconds(0), kLongestWait).count());
+  }
+  MBX_ASSIGN_OR_RETURN(const StopEvent::Woken woken,
+                       stop_event.WaitReadable(inotify_.get(), timeout));
   if (woken == StopEvent::Woken::kStopped) return core::Cancelled("waiting for a change");
   Clear();
   return Status();

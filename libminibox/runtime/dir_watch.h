@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "core/fd.h"
 #include "minibox/status.h"
+#include "minibox/types.h"
 
 namespace minibox::runtime {
 
@@ -17,7 +19,9 @@ class DirWatch {
   static StatusOr<DirWatch> Create(int dir);
   // Returns at once if something has happened since the last Wait. kCancelled if `stop` is
   // requested.
-  Status Wait(std::stop_token stop);
+  Status Wait(std::stop_token stop) { return WaitUntil(std::nullopt, std::move(stop)); }
+  // The same, but returns also when `deadline` has passed.
+  Status WaitUntil(std::optional<TimePoint> deadline, std::stop_token stop);
   // Readable when something has happened since the last Clear or Wait.
   int fd() const { return inotify_.get(); }
   void Clear();

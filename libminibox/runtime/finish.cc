@@ -102,6 +102,7 @@ StatusOr<ExitStatus> Runtime::Impl::RecordExit(Locked& container,
   MBX_FAILPOINT("finish.record");
   MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
   snapshot_->Touch();
+  EmitExit(info);
   if (info.next_restart) ScheduleRestart(info.id, *info.next_restart);
   return *exit;
 }
@@ -163,6 +164,7 @@ Status Runtime::Impl::RemoveLocked(Locked container) {
   MBX_ASSIGN_OR_RETURN(store::OperationDir operation, images->root->NewOperation("remove"));
   MBX_RETURN_IF_ERROR(container.dir.MoveInto(*images->root, operation));
   snapshot_->Touch();
+  if (!record.provisional) Emit("container.remove", record.info);
   // Trees take milliseconds to delete, and nobody has to wait for that.
   auto rest = std::make_shared<store::OperationDir>(std::move(operation));
   pool_->Submit([rest = std::move(rest)]() mutable { rest.reset(); });

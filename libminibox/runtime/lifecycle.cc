@@ -50,13 +50,16 @@ Status Runtime::Impl::Pause(const ContainerId& id) {
   const Status written = container.dir.WriteRecord(container.record);
   if (!written.ok()) (void)cgroup->Freeze(false);  // as if nothing had been asked
   snapshot_->Touch();
+  if (written.ok()) Emit("container.pause", info);
   return written;
 }
 
 Status Runtime::Impl::Unpause(const ContainerId& id) {
   MBX_ASSIGN_OR_RETURN(Locked container, Lock(id));
   MBX_RETURN_IF_ERROR(runtime::CheckCanUnpause(container.record.info));
-  return ThawLocked(container);
+  MBX_RETURN_IF_ERROR(ThawLocked(container));
+  Emit("container.unpause", container.record.info);
+  return Status();
 }
 
 Status Runtime::Impl::ThawLocked(Locked& container) {
@@ -84,6 +87,7 @@ Status Runtime::Impl::Rename(const ContainerId& id, std::string_view name) {
   MBX_RETURN_IF_ERROR(container.dir.WriteRecord(container.record));
   MBX_RETURN_IF_ERROR(container.dir.WriteConfig(config));
   snapshot_->Touch();
+  Emit("container.rename", info);
   if (!runtime::IsLive(info.state) || info.ip.empty()) return Status();
   return container.dir.WriteGenerated(runtime::kHostsFile,
                                       runtime::HostsText(config.spec, id, info.ip, info.gateway));

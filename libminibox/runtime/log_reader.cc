@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string>
 
+#include "core/clock.h"
 #include "core/errors.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
@@ -83,13 +85,35 @@ const init::LogIndexRecord* LogIndex::Find(uint64_t offset) {
   }
 }
 
-std::optional<LogIndex::Span> LogIndex::At(uint64_t offset, uint64_t end) {
+std::optional<uint64_t> LogIndex::FirstSince(int64_t time_ns) {
+  if (!exists()) return std::nullopt;
+  auto size = SizeOf(file_.get());
+  const uint64_t count = size.ok() ? *size / sizeof(init::LogIndexRecord) : 0;
+  // Times grow from write to write, unless somebody sets the clock: then what is found is looked
+  // through once more by whoever asks.
+  uint64_t low = 0, high = count;
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    const init::LogIndexRecord* record = Record(middle);
+    if (record == nullptr || record->time_ns >= time_ns) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  const init::LogIndexRecord* record = low < count ? Record(low) : nullptr;
+  return record == nullptr ? std::nullopt : std::optional<uint64_t>(record->offset);
+}
+
+std::optional<LogIndex::Span> LogIndex::At(uint64_t offset, uint64_t end, bool by_write) {
   const init::LogIndexRecord* record = Find(offset);
   if (record == nullptr) return std::nullopt;
   // Bytes without a record in front of one that has: a monitor was killed in between.
-  if (record->offset > offset) return Span{Stream::kStdout, std::min(end, record->offset)};
-  Span span{StreamOf(*record), End(*record)};
-  for (uint64_t number = next_ + 1; span.end < end; ++number) {
+  if (record->offset > offset) {
+    return Span{Stream::kStdout, std::min(end, record->offset), record->time_ns};
+  }
+  Span span{StreamOf(*record), End(*record), record->time_ns};
+  for (uint64_t number = next_ + 1; !by_write && span.end < end; ++number) {
     const init::LogIndexRecord* more = Record(number);
     if (more == nullptr || StreamOf(*more) != span.stream || more->offset != span.end) break;
     span.end = End(*more);
@@ -165,17 +189,99 @@ Status LogReader::SkipToTail(size_t lines) {
   return Status();
 }
 
-StatusOr<LogReader> LogReader::Open(const core::RootDir& dir, std::optional<size_t> tail_lines) {
-  LogReader reader(&dir);
+StatusOr<LogReader> LogReader::Open(const core::RootDir& dir, const LogSelection& selection) {
+  LogReader reader(&dir, selection);
   MBX_ASSIGN_OR_RETURN(reader.files_, reader.OpenNewer(0));
-  if (tail_lines) MBX_RETURN_IF_ERROR(reader.SkipToTail(*tail_lines));
+  for (size_t i = 0; i < reader.files_.size(); ++i) {
+    reader.SkipToSince(reader.files_[i], i + 1 < reader.files_.size());
+  }
+  const bool filtered = selection.since || selection.until || selection.stream;
+  if (selection.tail_lines) {
+    MBX_RETURN_IF_ERROR(filtered ? reader.SkipToSelectedTail(*selection.tail_lines)
+                                 : reader.SkipToTail(*selection.tail_lines));
+  }
   return reader;
 }
 
-Status LogReader::DrainFile(File& file, bool all, const OutputFn& sink,
+void LogReader::SkipToSince(File& file, bool complete) const {
+  if (!selection_.since) return;
+  const int64_t time_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(selection_.since->time_since_epoch())
+          .count();
+  if (const auto first = file.index.FirstSince(time_ns)) {
+    file.offset = *first;
+  } else if (complete && file.index.exists()) {
+    if (const auto size = SizeOf(file.log.get()); size.ok()) file.offset = *size;
+  }
+}
+
+Status LogReader::SkipToSelectedTail(size_t lines) {
+  // Once through for their number, so that it needs no memory; then again.
+  std::vector<uint64_t> offsets;
+  for (const File& file : files_) offsets.push_back(file.offset);
+  uint64_t count = 0;
+  bool open_line = false;
+  for (File& file : files_) {
+    MBX_RETURN_IF_ERROR(DrainFile(file, /*all=*/true,
+                                  [&](const Piece& piece) {
+                                    if (!IsSelected(piece) || piece.bytes.empty()) return Status();
+                                    count += static_cast<uint64_t>(
+                                        std::count(piece.bytes.begin(), piece.bytes.end(), '\n'));
+                                    open_line = piece.bytes.back() != '\n';
+                                    return Status();
+                                  },
+                                  {}));
+  }
+  if (open_line) ++count;
+  for (size_t i = 0; i < files_.size(); ++i) {
+    files_[i].offset = offsets[i];
+    files_[i].index.Rewind();
+  }
+  lines_to_skip_ = count > lines ? count - lines : 0;
+  return Status();
+}
+
+bool LogReader::IsSelected(const Piece& piece) const {
+  const TimePoint time{std::chrono::nanoseconds(piece.time_ns)};
+  return (!selection_.stream || piece.stream == *selection_.stream) &&
+         (!selection_.since || time >= *selection_.since) &&
+         (!selection_.until || time < *selection_.until);
+}
+
+Status LogReader::Deliver(const Piece& piece, const OutputFn& sink) {
+  if (!IsSelected(piece)) return Status();
+  std::string_view bytes = piece.bytes;
+  while (lines_to_skip_ > 0 && !bytes.empty()) {
+    const size_t newline = bytes.find('\n');
+    if (newline == std::string_view::npos) return Status();
+    bytes.remove_prefix(newline + 1);
+    --lines_to_skip_;
+  }
+  if (bytes.empty()) return Status();
+  if (!selection_.timestamps) return sink({piece.stream, bytes});
+  const std::string stamp =
+      core::FormatTime(TimePoint(std::chrono::nanoseconds(piece.time_ns))) + " ";
+  std::string text;
+  text.reserve(bytes.size() + stamp.size());
+  while (!bytes.empty()) {
+    if (at_line_start_) text += stamp;
+    const size_t end = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
+    text += bytes.substr(0, end);
+    at_line_start_ = bytes[end - 1] == '\n';
+    bytes.remove_prefix(end);
+    if (text.size() < kBlock) continue;
+    MBX_RETURN_IF_ERROR(sink({piece.stream, text}));
+    text.clear();
+  }
+  return text.empty() ? Status() : sink({piece.stream, text});
+}
+
+Status LogReader::DrainFile(File& file, bool all, const PieceFn& sink,
                             const std::stop_token& stop) const {
   const auto buffer = std::make_unique<char[]>(kBlock);
+  const bool by_write = selection_.since || selection_.until || selection_.timestamps;
   MBX_ASSIGN_OR_RETURN(const uint64_t size, SizeOf(file.log.get()));
+  int64_t last_time_ns = 0;
   while (file.offset < size) {
     if (stop.stop_requested()) return core::Cancelled("log");
     MBX_ASSIGN_OR_RETURN(
@@ -185,14 +291,15 @@ Status LogReader::DrainFile(File& file, bool all, const OutputFn& sink,
     if (got == 0) return Status();
     const uint64_t first = file.offset, end = first + got;
     while (file.offset < end) {
-      auto span = file.index.At(file.offset, end);
+      auto span = file.index.At(file.offset, end, by_write);
       if (!span) {
         // Their record follows; without an index there is nothing to wait for.
         if (!all && file.index.exists()) return Status();
-        span = LogIndex::Span{Stream::kStdout, end};
+        span = LogIndex::Span{Stream::kStdout, end, last_time_ns};
       }
+      last_time_ns = span->time_ns;
       const std::string_view bytes(buffer.get() + (file.offset - first), span->end - file.offset);
-      MBX_RETURN_IF_ERROR(sink({span->stream, bytes}));
+      MBX_RETURN_IF_ERROR(sink({span->stream, span->time_ns, bytes}));
       file.offset = span->end;
     }
   }
@@ -208,6 +315,11 @@ void LogReader::FindIndex(File& file) const {
 }
 
 Status LogReader::Drain(Until until, const OutputFn& sink, const std::stop_token& stop) {
+  return DrainPieces(
+      until, [&](const Piece& piece) { return Deliver(piece, sink); }, stop);
+}
+
+Status LogReader::DrainPieces(Until until, const PieceFn& sink, const std::stop_token& stop) {
   while (true) {
     while (!files_.empty()) {
       if (files_.size() == 1 && !files_.front().index.exists()) FindIndex(files_.front());

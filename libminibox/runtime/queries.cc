@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions. They take no lock and wait for nobody.
 #include <algorithm>
+#include <chrono>
 
 #include "core/errors.h"
 #include "core/log.h"
@@ -123,14 +124,22 @@ Status Runtime::Impl::ReadLogs(const ContainerId& id, const LogOptions& how, con
   using Until = runtime::LogReader::Until;
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
                        runtime::ContainerDir::Open(*images->root, id));
+  runtime::LogSelection selection;
+  selection.tail_lines = how.tail_lines;
+  selection.since = how.since;
+  selection.until = how.until;
+  selection.stream = how.stream;
+  selection.timestamps = how.timestamps;
   if (!how.follow) {
-    MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), how.tail_lines));
+    MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), selection));
     return reader.Drain(Until::kOpened, sink, stop);
   }
   // The watch comes first: what happens while we read wakes us up afterwards.
   MBX_ASSIGN_OR_RETURN(runtime::DirWatch watch, runtime::DirWatch::Create(dir.dir().fd()));
-  MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), how.tail_lines));
+  MBX_ASSIGN_OR_RETURN(auto reader, runtime::LogReader::Open(dir.dir(), selection));
   while (true) {
+    // Nothing that is written from now on is wanted.
+    const bool over = how.until && std::chrono::system_clock::now() >= *how.until;
     const Status in_place = dir.CheckInPlace(*images->root);
     if (!in_place.ok() && in_place.code() != StatusCode::kNotFound) return in_place;
     bool ended = !in_place.ok();
@@ -141,8 +150,8 @@ Status Runtime::Impl::ReadLogs(const ContainerId& id, const LogOptions& how, con
     }
     // What is asked above comes first: the log is complete before an exit is recorded.
     MBX_RETURN_IF_ERROR(reader.Drain(ended ? Until::kEnd : Until::kRecorded, sink, stop));
-    if (ended) return Status();
-    MBX_RETURN_IF_ERROR(watch.Wait(stop));
+    if (ended || over) return Status();
+    MBX_RETURN_IF_ERROR(watch.WaitUntil(how.until, stop));
   }
 }
 

@@ -62,6 +62,7 @@ Runtime::Impl::~Impl() {
   stopping_.request_stop();
   if (health_) health_->Close();
   if (snapshot_) snapshot_->Close();
+  if (cpu_sampler_) cpu_sampler_->Close();
   if (supervisor_) supervisor_->Close();
   if (loop_) {
     // A timer that did not see the request has run when this has.
@@ -73,6 +74,7 @@ Runtime::Impl::~Impl() {
   if (pool_) pool_->Close();
   supervisor_.reset();
   snapshot_.reset();
+  cpu_sampler_.reset();
   loop_.reset();
 }
 
@@ -119,6 +121,12 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
           return self->ProbeHealth(id, run);
         });
   }
+  impl->cpu_sampler_ = std::make_unique<runtime::CpuSampler>(
+      [self](const ContainerId& id) {
+        const auto cgroup = self->cgroups->Open(id.ToString());
+        return cgroup.ok() ? (*cgroup)->CpuUsec() : uint64_t{0};
+      },
+      impl->loop_.get(), impl->pool_.get());
   callbacks.on_exit = [self](const ContainerId& id, const runtime::MonitorIdentity& monitor,
                              std::optional<ExitStatus> exit) {
     self->pool_->Submit([self, id, monitor, exit = std::move(exit)] {

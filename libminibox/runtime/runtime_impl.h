@@ -30,6 +30,7 @@
 #include "network/network_impl.h"
 #include "runtime/container_dir.h"
 #include "runtime/health_monitor.h"
+#include "runtime/cpu_sampler.h"
 #include "runtime/host_facts.h"
 #include "runtime/id_ranges.h"
 #include "runtime/launcher.h"
@@ -105,6 +106,15 @@ struct Runtime::Impl {
   // exec.cc
   StatusOr<std::unique_ptr<Process::Impl>> StartExec(const ContainerId& id, const ExecSpec& spec,
                                                      std::stop_token stop);
+  // events.cc
+  // What happened to a container, once it is durable: Emit("container.pause", record.info). Name,
+  // image, project and labels are added to `more`; `time` is now unless it happened before.
+  void Emit(std::string_view type, const ContainerInfo& info, Labels more = {},
+            std::optional<TimePoint> time = {}) const;
+  // "container.die", after "container.oom" if that was why.
+  void EmitExit(const ContainerInfo& info) const;
+  Status Announce(std::string_view type, std::string_view id, Labels attributes);
+  Status ReadEvents(const EventOptions& options, const EventFn& sink, std::stop_token stop) const;
 
   // queries.cc
   StatusOr<ContainerId> Find(std::string_view name) const;
@@ -112,6 +122,18 @@ struct Runtime::Impl {
   StatusOr<std::vector<ContainerInfo>> List();
   Status ReadLogs(const ContainerId& id, const LogOptions& how, const OutputFn& sink,
                   std::stop_token stop) const;
+
+  // inspect.cc
+  StatusOr<ContainerDetails> InspectDetails(const ContainerId& id, bool size);
+  // stats.cc, top.cc
+  StatusOr<ContainerStats> Stats(const ContainerId& id);
+  StatusOr<std::vector<ContainerStats>> AllStats();
+  StatusOr<std::vector<ProcessInfo>> Top(const ContainerId& id);
+  // commit.cc
+  StatusOr<std::vector<FileChange>> Diff(const ContainerId& id);
+  Status Export(const ContainerId& id, const BytesSink& tar, std::stop_token stop);
+  StatusOr<ImageInfo> Commit(const ContainerId& id, const CommitOptions& options,
+                             std::stop_token stop);
 
   // recovery.cc: what Open does with each container and with what is left in RunDir.
   Status Recover();
@@ -176,6 +198,12 @@ struct Runtime::Impl {
   // Rolls back a start whose process died. `kOk` also if nothing was left.
   Status RollBackLocked(Locked container);
 
+  // The record of a container that is running or paused.
+  StatusOr<runtime::ContainerRecord> ObserveLive(const ContainerId& id);
+  // stats.cc
+  struct Measured;
+  StatusOr<Measured> Measure(const runtime::ContainerRecord& record) const;
+
   // The record as it is, or would be if an exit that nobody has recorded yet were.
   StatusOr<runtime::ContainerRecord> Observe(const ContainerId& id);
   // kNotFound, kUnavailable: the monitor of that run is gone.
@@ -230,6 +258,7 @@ struct Runtime::Impl {
   std::unique_ptr<core::EventLoop> loop_;
   std::unique_ptr<core::ThreadPool> pool_;
   std::unique_ptr<runtime::StateSnapshot> snapshot_;
+  std::unique_ptr<runtime::CpuSampler> cpu_sampler_;
   std::unique_ptr<runtime::Supervisor> supervisor_;
   std::unique_ptr<runtime::HealthMonitor> health_;  // if this runtime supervises
 };

@@ -234,6 +234,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
 StatusOr<Runtime::Impl::Started> Runtime::Impl::StartLocked(Locked& container, bool capture,
                                                             std::stop_token stop, StartedBy by) {
   MBX_RETURN_IF_ERROR(runtime::CheckCanStart(container.record.info));
+  const bool created = container.record.provisional;
   const runtime::ContainerRecord before = container.record;
   if (by == StartedBy::kPolicy) {
     // On disk before the workload runs, so that a start counts however it ends.
@@ -247,6 +248,9 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::StartLocked(Locked& container, b
   auto started = Launch(container, capture, stop);
   if (started.ok()) {
     snapshot_->Touch();
+    const ContainerInfo& info = started->info;
+    if (created) Emit("container.create", info, {}, info.created);
+    Emit("container.start", info, {}, info.started);
     return started;
   }
   const Status why = runtime::AsStartFailure(started.status());

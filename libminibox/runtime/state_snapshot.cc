@@ -61,6 +61,8 @@ struct StateSnapshot::Impl {
     if (!written.ok()) {
       core::LogWarning("runtime", core::StrCat(written.message(), ", state.json is out of date"));
     }
+    const Status synced = root->events().Sync();
+    if (!synced.ok()) core::LogWarning("runtime", core::StrCat(synced.message(), ", ignoring"));
   }
 };
 

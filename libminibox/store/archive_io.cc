@@ -283,6 +283,8 @@ StatusOr<std::vector<ImageInfo>> Store::Load(int fd, ProgressFn progress, std::s
       info.reference = name.ToString();
       loaded.push_back(info);
     }
+    impl_->root->events().Emit("image.load", image.descriptor.digest.ToString(),
+                               {{"name", image.names.empty() ? "" : image.names.front().Shown()}});
     if (progress) {
       const Digest& id = image.descriptor.digest;
       progress({Progress::Phase::kDone,

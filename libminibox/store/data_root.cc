@@ -44,8 +44,8 @@ constexpr std::pair<std::string_view, std::string_view> kRecordLocks[] = {
     {kVolumeMeta, kVolumeLock}, {kLayers, kSnapshotLock}};
 // What else may be there: files of spec §6, and what older versions left (§6.3).
 constexpr std::array<std::string_view, 10> kOtherNames = {
-    kOciLayout, kIndexFile, "state.json",  "events.jsonl", "daemon.lock",
-    kStoreLock, "run",      "base_layers", "images",       "lost+found"};
+    kOciLayout, kIndexFile, "state.json",  core::kEventsFile, "daemon.lock",
+    kStoreLock, "run",      "base_layers", "images",          "lost+found"};
 
 bool IsOurs(std::string_view name) {
   return std::find(kDirectories.begin(), kDirectories.end(), name) != kDirectories.end() ||
@@ -164,7 +164,9 @@ StatusOr<std::shared_ptr<DataRoot>> DataRoot::Open(std::string_view path, bool c
   MBX_RETURN_IF_ERROR(MakeTree(dir).WithContext("data root"));
   MBX_ASSIGN_OR_RETURN(core::RootDir tmp, dir.OpenDir(kTmp));
   MBX_ASSIGN_OR_RETURN(std::string real, PathOf(dir.fd()));
-  return std::shared_ptr<DataRoot>(new DataRoot(std::move(real), std::move(dir), std::move(tmp)));
+  MBX_ASSIGN_OR_RETURN(core::EventLog events, core::EventLog::Open(dir.fd()));
+  return std::shared_ptr<DataRoot>(
+      new DataRoot(std::move(real), std::move(dir), std::move(tmp), std::move(events)));
 }
 
 StatusOr<OperationDir> DataRoot::NewOperation(std::string_view kind) {

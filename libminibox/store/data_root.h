@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/event_log.h"
 #include "core/file_lock.h"
 #include "core/root_dir.h"
 #include "minibox/status.h"
@@ -49,6 +50,8 @@ class DataRoot : public std::enable_shared_from_this<DataRoot> {
 
   const std::string& path() const { return path_; }  // absolute, without links
   const core::RootDir& dir() const { return dir_; }
+  // What happens to anything in here: root.events().Emit("volume.create", name, labels).
+  const core::EventLog& events() const { return events_; }
   StatusOr<OperationDir> NewOperation(std::string_view kind);
   // Removes directories below tmp/ whose owner is gone, and temporary files beside records.
   Status SweepTemporary();
@@ -62,13 +65,17 @@ class DataRoot : public std::enable_shared_from_this<DataRoot> {
 
  private:
   friend class OperationDir;
-  DataRoot(std::string path, core::RootDir dir, core::RootDir tmp)
-      : path_(std::move(path)), dir_(std::move(dir)), tmp_(std::move(tmp)) {}
+  DataRoot(std::string path, core::RootDir dir, core::RootDir tmp, core::EventLog events)
+      : path_(std::move(path)),
+        dir_(std::move(dir)),
+        tmp_(std::move(tmp)),
+        events_(std::move(events)) {}
   Status SweepOperations() const;
   // Temporary files beside records, of writers that died between creating and renaming them.
   Status SweepRecords() const;
   std::string path_;
   core::RootDir dir_, tmp_;
+  core::EventLog events_;
 };
 
 }  // namespace minibox::store

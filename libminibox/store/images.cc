@@ -25,9 +25,10 @@ Status InUse(std::string_view image, const std::string& why) {
 StatusOr<std::vector<std::string>> RemoveEntries(const store::DataRoot& root,
                                                  const store::BlobStore& blobs,
                                                  std::string_view name_or_id, bool force,
-                                                 Entries& entries) {
+                                                 Entries& entries, std::string& removed) {
   MBX_ASSIGN_OR_RETURN(const store::Found found, store::FindImage(blobs, entries, name_or_id));
   const Digest& digest = found.entry.digest;
+  removed = digest.ToString();
   const std::string name = store::NormalisedName(found.entry);
   std::vector<std::string> names;
   for (const oci::Descriptor& entry : entries) {
@@ -86,22 +87,30 @@ Status Store::TagImage(std::string_view name_or_id, std::string_view reference) 
                        core::StrCat("'", reference, "': a name to give takes no digest"));
   }
   // Looked up under the lock: the image may lose its entry meanwhile.
-  return impl_->references.Update([&](Entries& entries) -> Status {
+  std::string digest;
+  MBX_RETURN_IF_ERROR(impl_->references.Update([&](Entries& entries) -> Status {
     MBX_ASSIGN_OR_RETURN(const store::Found found,
                          store::FindImage(impl_->blobs, entries, name_or_id));
     store::SetNames(entries, found.entry, {ref});
+    digest = found.entry.digest.ToString();
     return Status();
-  });
+  }));
+  impl_->root->events().Emit("image.tag", digest, {{"name", ref.Shown()}});
+  return Status();
 }
 
 StatusOr<std::vector<std::string>> Store::RemoveImage(std::string_view name_or_id,
                                                       const RemoveImageOptions& options) {
   std::vector<std::string> removed;
+  std::string digest;
   MBX_RETURN_IF_ERROR(impl_->references.Update([&](Entries& entries) -> Status {
-    MBX_ASSIGN_OR_RETURN(
-        removed, RemoveEntries(*impl_->root, impl_->blobs, name_or_id, options.force, entries));
+    MBX_ASSIGN_OR_RETURN(removed, RemoveEntries(*impl_->root, impl_->blobs, name_or_id,
+                                                options.force, entries, digest));
     return Status();
   }));
+  const core::EventLog& events = impl_->root->events();
+  if (removed.empty()) events.Emit("image.remove", digest);
+  for (const std::string& name : removed) events.Emit("image.remove", digest, {{"name", name}});
   return removed;
 }
 

@@ -154,6 +154,7 @@ StatusOr<VolumeInfo> Volumes::Create(std::string_view given_name, const Labels& 
   }
   std::move(remove_record).Cancel();
   MBX_RETURN_IF_ERROR(core::SyncDir(volumes.fd()));
+  root_->events().Emit("volume.create", name, labels, volume.created);
   return volume;
 }
 
@@ -193,6 +194,7 @@ Status Volumes::Remove(std::string_view name) const {
     return core::SysError("renameat", core::StrCat(kVolumes, "/", name));
   }
   MBX_RETURN_IF_ERROR(core::SyncDir(volumes.fd()));
+  root_->events().Emit("volume.remove", name);
   const Status removed = meta.Unlink(RecordName(name));
   return removed.sys_errno() == ENOENT ? Status() : removed;
 }

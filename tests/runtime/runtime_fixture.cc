@@ -45,6 +45,7 @@ void RuntimeTest::SetUp() {
   options_.run_dir = root_ + "/run";
   options_.cgroup_parent = kCgroupParent;
   network_options_.state_dir = root_ + "/data/networks";
+  network_options_.event_dir = root_ + "/data";
   ASSERT_NO_FATAL_FAILURE(Reopen());
   const auto image = AddBusyboxImage(*store_);
   ASSERT_TRUE(image.ok()) << image.status().ToString();

@@ -55,18 +55,28 @@ void AddLogs(CLI::App& app, Session& session) {
   struct Flags {
     std::string id;
     bool follow = false;
+    bool timestamps = false;
     std::optional<uint64_t> tail;
+    std::string since, until, stream;
   };
   auto flags = std::make_shared<Flags>();
   command->add_option("container", flags->id, "id, name or beginning of an id")->required();
   command->add_flag("-f,--follow", flags->follow, "go on until the container has exited");
   command->add_option("--tail", flags->tail, "only that many lines from the end");
+  command->add_option("--since", flags->since, "only what was written from a time or 10m ago on");
+  command->add_option("--until", flags->until, "only what was written before");
+  command->add_option("--stream", flags->stream, "only stdout or stderr");
+  command->add_flag("-t,--timestamps", flags->timestamps, "with the time before each line");
   command->callback([&session, flags] {
     session.action = [&session, flags] {
       Call call{.path = "/containers/logs", .query = {{"id", flags->id}}};
       if (flags->follow)
         call.query.insert(call.query.end(), {{"follow", "1"}, {"until_exit", "1"}});
       if (flags->tail) call.query.emplace_back("tail", std::to_string(*flags->tail));
+      if (!flags->since.empty()) call.query.emplace_back("since", flags->since);
+      if (!flags->until.empty()) call.query.emplace_back("until", flags->until);
+      if (!flags->stream.empty()) call.query.emplace_back("stream", flags->stream);
+      if (flags->timestamps) call.query.emplace_back("timestamps", "1");
       call.sink = Terminal::Print;
       return session.Ask(call) ? kSuccess : kFailure;
     };

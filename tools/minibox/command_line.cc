@@ -132,11 +132,14 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
       "'minibox help COMMAND' explains a command.");
   AddRunCommands(app, session);
   AddLifecycleCommands(app, session);
+  AddChangeCommands(app, session);
   AddContainerCommands(app, session);
   AddExecCommands(app, session);
+  AddEventCommands(app, session);
   AddImageCommands(app, session);
   AddVolumeCommands(app, session);
   AddNetworkCommands(app, session);
+  AddObserveCommands(app, session);
   AddSystemCommands(app, session);
   AddHelpCommand(app, session);
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {

@@ -72,11 +72,14 @@ struct ListFlags {
   StatusOr<Query> FilterQuery() const;
 };
 
+void AddChangeCommands(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);
+void AddEventCommands(CLI::App& app, Session& session);
 void AddImageCommands(CLI::App& app, Session& session);
 void AddLifecycleCommands(CLI::App& app, Session& session);
 void AddNetworkCommands(CLI::App& app, Session& session);
+void AddObserveCommands(CLI::App& app, Session& session);
 void AddRunCommands(CLI::App& app, Session& session);
 void AddSystemCommands(CLI::App& app, Session& session);
 void AddVolumeCommands(CLI::App& app, Session& session);

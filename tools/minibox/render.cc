@@ -13,7 +13,6 @@ namespace {
 
 using wire::StrCat;
 
-constexpr size_t kColumnGap = 3;
 constexpr size_t kCommandWidth = 25;
 constexpr size_t kShortDigest = 12;
 
@@ -49,7 +48,7 @@ std::string Table::Text(const Terminal& terminal) const {
       const std::string& text = escaped[r][i];
       out += terminal.Paint(rows_[r][i].colour, text);
       const bool last = i + 1 == rows_[r].size();
-      if (!last) out.append(widths[i] - Width(text) + kColumnGap, ' ');
+      if (!last) out.append(widths[i] - Width(text) + gap_, ' ');
     }
     out += "\n";
   }

@@ -23,11 +23,15 @@ class Table {
     Cell(std::string t, Colour c = Colour::kNone) : text(std::move(t)), colour(c) {}
     Cell(const char* t) : text(t) {}
   };
-  explicit Table(std::vector<Cell> heading) { rows_.push_back(std::move(heading)); }
+  // `gap`: blanks after the widest cell.
+  explicit Table(std::vector<Cell> heading, size_t gap = 3) : gap_(gap) {
+    rows_.push_back(std::move(heading));
+  }
   void Add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
   std::string Text(const Terminal& terminal) const;
 
  private:
+  const size_t gap_;
   std::vector<std::vector<Cell>> rows_;
 };
 

@@ -15,6 +15,8 @@ class Terminal {
   static Terminal ForProcess();
   Terminal(bool colour_out, bool colour_err) : colour_out_(colour_out), colour_err_(colour_err) {}
 
+  // Whether stdout is a terminal that takes colours and cursor movement.
+  bool is_live() const { return colour_out_; }
   void set_quiet(bool quiet) { quiet_ = quiet; }
 
   void Info(std::string_view text) const;     // "..  <text>", not with -q

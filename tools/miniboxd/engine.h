@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "host_paths.h"
+#include "metrics.h"
 #include "minibox/minibox.h"
 
 namespace miniboxd {
@@ -21,6 +22,7 @@ struct Engine {
   // Shutdown (spec §1.2): long polls end at once, builds and the like after the grace period.
   std::stop_source long_polls{};
   std::stop_source operations{};
+  RequestMetrics requests{};
 };
 
 }  // namespace miniboxd

@@ -16,10 +16,14 @@ namespace miniboxd {
 
 // The engine must outlive the routes.
 std::vector<Route> BuildRoutes(Engine& engine);
+std::vector<Route> ChangeRoutes(Engine& engine);
 std::vector<Route> ContainerRoutes(Engine& engine);
 std::vector<Route> ExecRoutes(Engine& engine);
+std::vector<Route> EventRoutes(Engine& engine);
 std::vector<Route> ImageRoutes(Engine& engine);
+std::vector<Route> InspectRoutes(Engine& engine);
 std::vector<Route> LifecycleRoutes(Engine& engine);
+std::vector<Route> MetricsRoutes(Engine& engine);
 std::vector<Route> NetworkRoutes(Engine& engine);
 std::vector<Route> SystemRoutes(Engine& engine);
 std::vector<Route> VolumeRoutes(Engine& engine);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <time.h>
+
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <optional>
 
 #include "handlers.h"
@@ -144,6 +148,86 @@ void FollowLogs(Engine& engine, Exchange& exchange, const ContainerId& id,
   if (read.ok() && !stop.stop_requested()) (void)stream.End();  // else visibly incomplete
 }
 
+// "bytes=a-b", "bytes=a-", "bytes=-n" of `size` bytes. nullopt: another form, to be ignored; a
+// length of 0: not satisfiable.
+struct ByteRange {
+  uint64_t offset = 0, length = 0;
+};
+std::optional<ByteRange> ParseRange(std::string_view text, uint64_t size) {
+  constexpr std::string_view kUnit = "bytes=";
+  if (!text.starts_with(kUnit)) return std::nullopt;
+  text.remove_prefix(kUnit.size());
+  const size_t dash = text.find('-');
+  if (dash == std::string_view::npos || text.find(',') != std::string_view::npos) {
+    return std::nullopt;
+  }
+  const auto first = minibox::wire::ParseUint64(text.substr(0, dash));
+  const auto last = minibox::wire::ParseUint64(text.substr(dash + 1));
+  if (dash == 0) {
+    if (!last) return std::nullopt;
+    const uint64_t length = std::min(*last, size);
+    return ByteRange{size - length, length};
+  }
+  if (!first || (!last && dash + 1 != text.size()) || (last && *last < *first)) return std::nullopt;
+  if (*first >= size) return ByteRange{};
+  return ByteRange{*first, std::min(last.value_or(size - 1), size - 1) - *first + 1};
+}
+
+// "Sun, 06 Nov 1994 08:49:37 GMT"
+std::optional<minibox::TimePoint> ParseHttpDate(const std::string& text) {
+  std::tm utc{};
+  const char* const end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return std::chrono::system_clock::from_time_t(timegm(&utc));
+}
+
+std::string HttpDate(minibox::TimePoint time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  char text[64];
+  snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[utc.tm_wday],
+           utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+           utc.tm_sec);
+  return text;
+}
+
+// The whole log, or a range of it.
+void SendWholeLog(Engine& engine, Exchange& exchange, const ContainerId& id) {
+  const auto log = engine.runtime.OpenLog(id);
+  if (!log.ok()) return exchange.SendError(log.status());
+  exchange.AddHeader("Last-Modified", HttpDate(log->modified()));
+  exchange.AddHeader("Accept-Ranges", "bytes");
+  const auto& head = exchange.head();
+  const auto since = ParseHttpDate(std::string(head.Find("If-Modified-Since").value_or("")));
+  if (since && std::chrono::floor<std::chrono::seconds>(log->modified()) <= *since) {
+    return exchange.SendHead(304, kText, log->size());
+  }
+  ByteRange range{0, log->size()};
+  int status = 200;
+  const auto wanted = head.Find("If-Range")
+                          ? std::nullopt
+                          : ParseRange(head.Find("Range").value_or(""), log->size());
+  if (wanted && wanted->length == 0) {
+    exchange.AddHeader("Content-Range", StrCat("bytes */", log->size()));
+    return exchange.Send(416, kText, "range not satisfiable\n");
+  }
+  if (wanted) {
+    range = *wanted;
+    status = 206;
+    exchange.AddHeader("Content-Range", StrCat("bytes ", range.offset, "-",
+                                               range.offset + range.length - 1, "/", log->size()));
+  }
+  exchange.SendHead(status, kText, range.length);
+  if (exchange.is_head_request()) return;
+  const Status sent = log->Read(range.offset, range.length,
+                                [&](std::string_view bytes) { return exchange.SendPart(bytes); });
+  if (!sent.ok()) exchange.Abandon();
+}
+
 void SendLogs(Engine& engine, Exchange& exchange, const ContainerId& id,
               const minibox::LogOptions& options) {
   std::string text;
@@ -178,7 +262,18 @@ void Logs(Engine& engine, Exchange& exchange) {
   params.Flag("follow", &options.follow);
   params.Flag("until_exit", &options.until_exit);
   params.Int("tail", 0, INT64_MAX, &tail);
-  for (const char* name : {"since", "until", "timestamps", "stream"}) params.Unsupported(name);
+  std::string stream;
+  params.Time("since", &options.since);
+  params.Time("until", &options.until);
+  params.Flag("timestamps", &options.timestamps);
+  params.Text("stream", &stream);
+  if (stream == "stdout") {
+    options.stream = minibox::Stream::kStdout;
+  } else if (stream == "stderr") {
+    options.stream = minibox::Stream::kStderr;
+  } else if (!stream.empty()) {
+    params.Fail(minibox::wire::InvalidField("stream", "must be stdout or stderr"));
+  }
   if (!params.Finish()) return;
   if (tail) options.tail_lines = static_cast<size_t>(*tail);
   const auto id = Find(engine, exchange, id_text);
@@ -187,6 +282,9 @@ void Logs(Engine& engine, Exchange& exchange) {
     FollowLogs(engine, exchange, *id, options);
   } else if (options.follow) {
     exchange.BeginStream(kText);
+  } else if (!options.since && !options.until && !options.stream && !options.timestamps &&
+             !options.tail_lines) {
+    SendWholeLog(engine, exchange, *id);
   } else {
     options.until_exit = false;
     SendLogs(engine, exchange, *id, options);

@@ -181,6 +181,8 @@ std::string_view ReasonPhrase(int status) {
   static constexpr std::pair<int, std::string_view> kPhrases[] = {
       {101, "Switching Protocols"},
       {200, "OK"},
+      {206, "Partial Content"},
+      {304, "Not Modified"},
       {308, "Permanent Redirect"},
       {400, "Bad Request"},
       {401, "Unauthorized"},
@@ -191,6 +193,7 @@ std::string_view ReasonPhrase(int status) {
       {409, "Conflict"},
       {413, "Content Too Large"},
       {414, "URI Too Long"},
+      {416, "Range Not Satisfiable"},
       {417, "Expectation Failed"},
       {431, "Request Header Fields Too Large"},
       {500, "Internal Server Error"},

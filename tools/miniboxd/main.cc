@@ -61,8 +61,9 @@ void LogTo(FILE* file, minibox::LogSeverity threshold) {
 }
 
 StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store) {
-  auto network = minibox::Network::Open(
-      {.state_dir = config.data_root + "/networks", .default_subnet = config.subnet});
+  auto network = minibox::Network::Open({.state_dir = config.data_root + "/networks",
+                                         .event_dir = config.data_root,
+                                         .default_subnet = config.subnet});
   if (!network.ok()) return network.status();
   minibox::RuntimeOptions runtime_options;
   runtime_options.run_dir = config.run_dir;
@@ -76,7 +77,7 @@ StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store
       minibox::ImageBuilder::Create(store, *runtime, {.max_parallel = config.build_workers});
   if (!builder.ok()) return builder.status();
   HostPaths paths(config.build_prefixes, config.data_root, config.run_dir);
-  return std::make_unique<Engine>(Engine{
+  return std::unique_ptr<Engine>(new Engine{
       .config = std::move(config),
       .store = std::move(store),
       .network = std::move(*network),
@@ -99,7 +100,13 @@ void PrepareBridge(Engine& engine) {
   }
 }
 
-void Answer(const Engine& engine, const Router& router, Exchange& exchange) {
+void Announce(Engine& engine, std::string_view type) {
+  const Status announced =
+      engine.runtime.Announce(type, "", {{"version", std::string(minibox::LibraryVersion())}});
+  if (!announced.ok()) fprintf(stderr, "warning: [events] %s\n", announced.message().c_str());
+}
+
+void Answer(Engine& engine, const Router& router, Exchange& exchange) {
   const RequestHead& head = exchange.head();
   if (const auto error = CheckOrigin(head, engine.config.allowed_hosts)) {
     return exchange.SendError(*error);
@@ -109,7 +116,10 @@ void Answer(const Engine& engine, const Router& router, Exchange& exchange) {
   }
   const Router::Match match = router.Find(head.method, head.path(), head.query());
   if (match.route == nullptr) return exchange.SendError(match.error);
+  const auto begin = std::chrono::steady_clock::now();
   match.route->handler(exchange);
+  engine.requests.Add(head.method, match.route->path, exchange.status(),
+                      std::chrono::steady_clock::now() - begin);
 }
 
 // Exits at once if requests remain: a foreground run ends with its connection, but its container
@@ -117,6 +127,7 @@ void Answer(const Engine& engine, const Router& router, Exchange& exchange) {
 void ShutDown(Engine& engine, Server& server) {
   printf("\n[daemon] shutdown requested\n");
   fflush(stdout);
+  Announce(engine, "daemon.stop");
   server.StopAccepting();
   engine.long_polls.request_stop();
   if (server.WaitUntilIdle(kRequestGrace)) return;
@@ -153,6 +164,7 @@ int Run() {
   if (!server.ok()) return Fail(server.status());
   printf("Daemon listening on %s:%d\n", config->host.c_str(), (*server)->port());
   fflush(stdout);
+  Announce(**engine, "daemon.start");
 
   int signal = 0;
   sigwait(&signals, &signal);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wire/text.h"
+#include "wire/time.h"
 
 namespace miniboxd {
 
@@ -106,6 +107,18 @@ void Params::Int(std::string_view name, int64_t low, int64_t high, std::optional
   *out = *number;
 }
 
+void Params::Time(std::string_view name, std::optional<minibox::TimePoint>* out) {
+  std::string text;
+  Text(name, &text);
+  if (text.empty()) return;
+  const auto time = minibox::wire::ParseTimeOrAgo(text, std::chrono::system_clock::now());
+  if (time.ok()) {
+    *out = *time;
+  } else {
+    Fail(InvalidField(name, time.status().message()));
+  }
+}
+
 void Params::List(std::string_view name, std::vector<std::string>* out) {
   for (QueryItem& item : query_) {
     if (item.name != name) continue;
@@ -116,6 +129,10 @@ void Params::List(std::string_view name, std::vector<std::string>* out) {
 
 void Params::TextMap(std::string_view name, std::map<std::string, std::string>* out) {
   if (fields_) fields_->TextMap(name, out);
+}
+
+void Params::TextList(std::string_view name, std::vector<std::string>* out) {
+  if (fields_) fields_->TextList(name, out);
 }
 
 void Params::Unsupported(std::string_view name) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "exchange.h"
+#include "minibox/types.h"
 #include "wire/fields.h"
 
 namespace miniboxd {
@@ -33,10 +34,13 @@ class Params {
   void Required(std::string_view name, std::string* out, std::string_view message = {});
   void Flag(std::string_view name, bool* out);  // 0 or 1; in a body true or false
   void Int(std::string_view name, int64_t low, int64_t high, std::optional<int64_t>* out);
+  // RFC 3339, Unix seconds, or a duration ago.
+  void Time(std::string_view name, std::optional<minibox::TimePoint>* out);
   // A filter that may be repeated. Query only.
   void List(std::string_view name, std::vector<std::string>* out);
   // Body only.
   void TextMap(std::string_view name, std::map<std::string, std::string>* out);
+  void TextList(std::string_view name, std::vector<std::string>* out);
   // Refuses a parameter of the specification that this version has no place for.
   void Unsupported(std::string_view name);
   void Fail(minibox::Status status);
