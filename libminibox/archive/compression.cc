@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "archive/block_compressor.h"
 #include "core/check.h"
 #include "core/errors.h"
 #include "core/file.h"
@@ -20,15 +21,8 @@ namespace minibox::archive {
 namespace {
 
 constexpr size_t kInputBytes = 256u << 10;
-// Compressors take their input in pieces of exactly this size: what they make of a stream
-// depends on where it is cut.
-constexpr size_t kChunkBytes = 256u << 10;
 constexpr size_t kMagicBytes = 4;
 constexpr int kZstdMaxWindowLog = 27;  // 128 MiB
-constexpr int kZstdLevel = 3;
-// 16 times zlib -6 at 12 % more bytes. ISA-L's bytes are the same on every x86 with SSE 4.2; only
-// its portable code, for older processors, finds other matches.
-constexpr uint32_t kGzipLevel = 1;
 constexpr uint64_t kMaxRatio = 200;
 
 Status Damaged(std::string_view what) {
@@ -193,107 +187,6 @@ class PlainCompressor : public Compressor {
   WriteFn sink_;
 };
 
-// Cuts the input into equal pieces and keeps the output together.
-class ChunkedCompressor : public Compressor {
- public:
-  explicit ChunkedCompressor(WriteFn sink) : sink_(std::move(sink)), output_(kChunkBytes) {
-    input_.reserve(kChunkBytes);
-  }
-  Status Write(std::string_view bytes) final {
-    while (!bytes.empty()) {
-      if (input_.empty() && bytes.size() > kChunkBytes) {
-        MBX_RETURN_IF_ERROR(Compress(bytes.substr(0, kChunkBytes), false));
-        bytes.remove_prefix(kChunkBytes);
-        continue;
-      }
-      // A full piece waits until more comes: the last one is compressed by Finish().
-      if (input_.size() == kChunkBytes) {
-        MBX_RETURN_IF_ERROR(Compress(input_, false));
-        input_.clear();
-      }
-      const size_t count = std::min(bytes.size(), kChunkBytes - input_.size());
-      input_.append(bytes.substr(0, count));
-      bytes.remove_prefix(count);
-    }
-    return {};
-  }
-  Status Finish() final {
-    MBX_RETURN_IF_ERROR(Compress(input_, true));
-    input_.clear();
-    return {};
-  }
-
- protected:
-  virtual Status Compress(std::string_view bytes, bool last) = 0;
-  Status Emit(size_t count) {
-    return count == 0 ? Status() : sink_(std::string_view(output_.data(), count));
-  }
-  std::vector<char>& output() { return output_; }
-
- private:
-  WriteFn sink_;
-  std::string input_;
-  std::vector<char> output_;
-};
-
-class GzipCompressor : public ChunkedCompressor {
- public:
-  explicit GzipCompressor(WriteFn sink)
-      : ChunkedCompressor(std::move(sink)),
-        stream_(std::make_unique<isal_zstream>()),
-        level_buffer_(ISAL_DEF_LVL1_DEFAULT) {
-    isal_deflate_init(stream_.get());
-    stream_->level = kGzipLevel;
-    stream_->level_buf = level_buffer_.data();
-    stream_->level_buf_size = static_cast<uint32_t>(level_buffer_.size());
-    stream_->gzip_flag = IGZIP_GZIP;  // a header without time, name or system
-  }
-
- private:
-  Status Compress(std::string_view bytes, bool last) override {
-    stream_->next_in = reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data()));
-    stream_->avail_in = static_cast<uint32_t>(bytes.size());
-    stream_->end_of_stream = last;
-    do {
-      stream_->next_out = reinterpret_cast<uint8_t*>(output().data());
-      stream_->avail_out = static_cast<uint32_t>(output().size());
-      MBX_CHECK(isal_deflate(stream_.get()) == COMP_OK);
-      MBX_RETURN_IF_ERROR(Emit(output().size() - stream_->avail_out));
-    } while (stream_->avail_in > 0 || stream_->avail_out == 0 ||
-             (last && stream_->internal_state.state != ZSTATE_END));
-    return {};
-  }
-
-  std::unique_ptr<isal_zstream> stream_;
-  std::vector<uint8_t> level_buffer_;
-};
-
-class ZstdCompressor : public ChunkedCompressor {
- public:
-  explicit ZstdCompressor(WriteFn sink)
-      : ChunkedCompressor(std::move(sink)), context_(ZSTD_createCCtx()) {
-    MBX_CHECK(context_ != nullptr);
-    ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, kZstdLevel);
-    ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1);
-  }
-  ~ZstdCompressor() override { ZSTD_freeCCtx(context_); }
-
- private:
-  Status Compress(std::string_view bytes, bool last) override {
-    ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
-    size_t left = 0;
-    do {
-      ZSTD_outBuffer out{output().data(), output().size(), 0};
-      left = ZSTD_compressStream2(context_, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
-      MBX_CHECK(!ZSTD_isError(left));
-      MBX_RETURN_IF_ERROR(Emit(out.pos));
-    } while (last ? left != 0 : in.pos < in.size);
-    return {};
-  }
-
-  ZSTD_CCtx* context_;
-};
-
 }  // namespace
 
 ReadFn ReadFromFd(int fd) {
@@ -326,17 +219,18 @@ ReadFn Decompress(ReadFn source, uint64_t bomb_free_bytes) {
   return [state](char* buffer, size_t size) { return state->Read(buffer, size); };
 }
 
-StatusOr<std::unique_ptr<Compressor>> Compressor::Create(Compression format, WriteFn sink) {
+StatusOr<std::unique_ptr<Compressor>> Compressor::Create(Compression format, WriteFn sink,
+                                                         int threads) {
   std::unique_ptr<Compressor> compressor;
   switch (format) {
     case Compression::kNone:
       compressor = std::make_unique<PlainCompressor>(std::move(sink));
       break;
     case Compression::kGzip:
-      compressor = std::make_unique<GzipCompressor>(std::move(sink));
+      compressor = MakeGzipCompressor(std::move(sink), threads);
       break;
     case Compression::kZstd:
-      compressor = std::make_unique<ZstdCompressor>(std::move(sink));
+      compressor = MakeZstdCompressor(std::move(sink), threads);
       break;
   }
   MBX_CHECK(compressor != nullptr);

@@ -33,7 +33,9 @@ ReadFn Decompress(ReadFn source, uint64_t bomb_free_bytes = 1u << 30);
 // A push compressor. Output does not depend on time, name or number of threads.
 class Compressor {
  public:
-  static StatusOr<std::unique_ptr<Compressor>> Create(Compression format, WriteFn sink);
+  // `threads` that compress beside the caller's; 1: it does so itself.
+  static StatusOr<std::unique_ptr<Compressor>> Create(Compression format, WriteFn sink,
+                                                      int threads = 1);
   virtual ~Compressor() = default;
   virtual Status Write(std::string_view bytes) = 0;
   virtual Status Finish() = 0;

@@ -65,6 +65,29 @@ INSTANTIATE_TEST_SUITE_P(All, Formats,
                          ::testing::Values(Compression::kNone, Compression::kGzip,
                                            Compression::kZstd));
 
+TEST_P(Formats, BytesDoNotDependOnThreads) {
+  const std::string text = SomeText(9'000'000);
+  std::string first;
+  for (const int threads : {1, 2, 5}) {
+    std::string out;
+    auto compressor = Compressor::Create(
+        GetParam(),
+        [&](std::string_view made) {
+          out += made;
+          return Status();
+        },
+        threads);
+    ASSERT_TRUE(compressor.ok());
+    ASSERT_TRUE((*compressor)->Write(text).ok());
+    ASSERT_TRUE((*compressor)->Finish().ok());
+    if (threads == 1) first = out;
+    EXPECT_TRUE(out == first) << threads;
+  }
+  const auto unpacked = ReadAll(Decompress(FromString(first)));
+  ASSERT_TRUE(unpacked.ok()) << unpacked.status().ToString();
+  EXPECT_TRUE(*unpacked == text);
+}
+
 TEST_P(Formats, RoundTrip) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{511}, size_t{256u << 10},
                             size_t{(256u << 10) + 1}, size_t{3'000'000}}) {
