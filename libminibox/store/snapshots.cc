@@ -106,6 +106,12 @@ StatusOr<std::optional<SnapshotRecord>> Snapshots::Find(std::string_view key) co
   return std::optional<SnapshotRecord>();
 }
 
+StatusOr<std::optional<SnapshotRecord>> Snapshots::Peek(std::string_view key) const {
+  MBX_RETURN_IF_ERROR(CheckKey(key));
+  MBX_ASSIGN_OR_RETURN(const core::RootDir layers, root_->dir().OpenDir(kLayers));
+  return ReadSnapshot(layers, std::string(key));
+}
+
 Status Snapshots::Publish(std::string_view key, const OperationDir& operation,
                           std::string_view tree, const SnapshotRecord& record) const {
   MBX_RETURN_IF_ERROR(CheckKey(key));

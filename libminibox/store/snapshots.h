@@ -31,6 +31,8 @@ class Snapshots {
   // nullopt: not there, or record and tree do not agree (then it is removed: a partial or
   // damaged snapshot is never a hit).
   StatusOr<std::optional<SnapshotRecord>> Find(std::string_view key) const;
+  // The same, changing nothing: nullopt for half of one.
+  StatusOr<std::optional<SnapshotRecord>> Peek(std::string_view key) const;
   // Renames `tree`, a directory in `operation`, to layers/<key> and writes the record. If there
   // is one already, that stays and `tree` is left for the operation to remove.
   Status Publish(std::string_view key, const OperationDir& operation, std::string_view tree,
