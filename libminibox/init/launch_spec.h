@@ -23,10 +23,12 @@ struct MountOp {
     kTmpfs,
     kDev,   // the tmpfs on /dev with nodes and links of spec §12.5
     kBind,  // the host directory or file of descriptor `fd_index`
+    kFile,  // a file of its own in the container's memory: content, owner (on the host) and mode
+            // of the memfd `fd_index`
   };
   Kind kind = Kind::kBind;
   std::string target{};
-  int fd_index = -1;         // kBind: index into LaunchFds::binds
+  int fd_index = -1;         // kBind, kFile: index into LaunchFds::binds
   bool recursive = false;    // kBind: with the mounts below
   bool id_mapped = false;    // kBind: through the container's id map
   bool copy_up = false;      // kBind of an empty volume: first fill it from the root's directory

@@ -117,9 +117,15 @@ bool MonitorLaunch::SendMounts() {
   bool ok = true;
   for (uint32_t i = 0; ok && i < plan_.mounts.size; ++i) {
     const PlannedMount& mount = plan_.mounts[i];
-    if (mount.kind != PlannedMount::Kind::kBind) continue;
+    if (!mount.is_received()) continue;
     if (count == kMaxFdsPerMessage) SendTrees(trees, &count);
-    ok = CloneBind(mount, input_.binds[mount.fd_index], map, &trees[count], failure_);
+    const int source = input_.binds[mount.fd_index];
+    if (mount.kind == PlannedMount::Kind::kFile) {
+      trees[count] = fcntl(source, F_DUPFD_CLOEXEC, 0);
+      ok = trees[count] >= 0 || Fail(failure_, "dup", mount.target);
+    } else {
+      ok = CloneBind(mount, source, map, &trees[count], failure_);
+    }
     if (ok) ++count;
   }
   SendTrees(trees, &count);

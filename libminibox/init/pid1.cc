@@ -197,13 +197,13 @@ bool Pid1::PrepareMounts() {
 
 bool Pid1::ReceiveBinds() {
   for (uint32_t i = 0; i < plan_.mounts.size;) {
-    if (plan_.mounts[i].kind != Kind::kBind) {
+    if (!plan_.mounts[i].is_received()) {
       ++i;
       continue;
     }
     if (!Await(Message::kMounts)) return false;
     for (uint32_t next = 0; next < packet_.fd_count && i < plan_.mounts.size; ++i) {
-      if (plan_.mounts[i].kind == Kind::kBind) trees_[i] = packet_.fds[next++];
+      if (plan_.mounts[i].is_received()) trees_[i] = packet_.fds[next++];
     }
   }
   return true;

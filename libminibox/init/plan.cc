@@ -141,7 +141,7 @@ bool TakeMount(Fields& fields, const Plan& plan, PlannedMount& mount) {
   mount.attributes = m.attributes;
   mount.propagation = m.propagation;
   mount.fd_index = m.fd_index;
-  if (mount.kind != PlannedMount::Kind::kBind) return true;
+  if (!mount.is_received()) return true;
   return m.fd_index >= 0 && static_cast<uint32_t>(m.fd_index) < plan.fds.binds;
 }
 

@@ -54,14 +54,18 @@ struct PlannedMount {
     kTmpfs,
     kDev,
     kBind,
+    kFile,
   };
-  static constexpr Kind kLastKind = Kind::kBind;
+  static constexpr Kind kLastKind = Kind::kFile;
   Kind kind;
   bool recursive, id_mapped, copy_up;
   int32_t fd_index;
   uint64_t attributes, propagation;
   const char* target;
   const char* data;
+
+  // What is put on it comes from the monitor.
+  bool is_received() const { return kind == Kind::kBind || kind == Kind::kFile; }
 };
 
 struct PlannedSysctl {

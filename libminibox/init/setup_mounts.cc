@@ -38,6 +38,7 @@ const char* TypeOf(Kind kind) {
       return "tmpfs";
     case Kind::kCgroup:
     case Kind::kBind:
+    case Kind::kFile:
       break;
   }
   return nullptr;
@@ -51,7 +52,7 @@ const char* OptionsOf(const PlannedMount& mount) {
 
 // Mounts of the request, as opposed to those that every container has.
 bool IsRequested(const PlannedMount& mount) {
-  return mount.kind == Kind::kBind || mount.kind == Kind::kTmpfs;
+  return mount.is_received() || mount.kind == Kind::kTmpfs;
 }
 
 bool FailMount(Failure& failure, const PlannedMount& mount, const char* call) {
@@ -131,8 +132,53 @@ bool MountHierarchies(const PlannedMount& mount, int target, const Hierarchies& 
          Fail(failure, "mount_setattr", mount.target);
 }
 
+constexpr char kFileName[] = "file";
+
+bool CopyContent(int from, int to) {
+  char buffer[4096];
+  for (off_t offset = 0;;) {
+    const ssize_t count = pread(from, buffer, sizeof buffer, offset);
+    if (count <= 0) return count == 0;
+    if (write(to, buffer, static_cast<size_t>(count)) != count) return false;
+    offset += count;
+  }
+}
+
+// In memory that is the container's and goes away with it: never on a disk.
+bool AttachFile(const PlannedMount& mount, int root, int source, Failure& failure) {
+  struct stat wanted;
+  if (fstat(source, &wanted) != 0) return FailMount(failure, mount, "stat the source of");
+  const Held tree(MakeFileSystem("tmpfs", "mode=700,size=2m", 0));
+  if (!tree.valid()) return FailMount(failure, mount, "mount");
+  {
+    const Held file(openat(tree.get(), kFileName, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    if (!file.valid() || !CopyContent(source, file.get()) ||
+        fchown(file.get(), wanted.st_uid, wanted.st_gid) != 0 ||
+        fchmod(file.get(), wanted.st_mode & 07777) != 0) {
+      return FailMount(failure, mount, "fill");
+    }
+  }
+  mount_attr attributes{};
+  attributes.attr_set = mount.attributes;
+  const Held target(OpenOrMakeTarget(root, mount.target, false));
+  // Before 6.15 only what is attached can be cloned. Over the root: all work goes through `root`,
+  // which is beneath.
+  if (!target.valid() || sys::MountSetAttr(tree.get(), 0, &attributes) != 0 ||
+      sys::MoveMount(tree.get(), AT_FDCWD, "/", 0) != 0) {
+    return FailMount(failure, mount, "mount on");
+  }
+  const Held clone(sys::OpenTree(tree.get(), kFileName, OPEN_TREE_CLONE));
+  if (!clone.valid() ||
+      sys::MoveMount(clone.get(), target.get(), "", MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+    return FailMount(failure, mount, "mount on");
+  }
+  return (fchdir(tree.get()) == 0 && sys::Unmount(".", sys::kDetach) == 0 && chdir("/") == 0) ||
+         Fail(failure, "umount", mount.target);
+}
+
 bool Attach(const Plan& plan, const PlannedMount& mount, int root, int tree,
             const Hierarchies& hierarchies, Failure& failure) {
+  if (mount.kind == Kind::kFile) return AttachFile(mount, root, tree, failure);
   const bool directory = mount.kind != Kind::kBind || IsDirectory(tree);
   if (mount.copy_up && directory && !FillVolume(root, mount.target, tree, failure)) return false;
   const Held target(OpenTarget(root, mount, directory));

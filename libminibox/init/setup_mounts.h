@@ -9,7 +9,7 @@
 
 namespace minibox::init {
 
-// One detached mount per entry of plan.mounts in `trees`, -1 for binds (the monitor's) and
+// One detached mount per entry of plan.mounts in `trees`, -1 for what the monitor sends and
 // cgroup (made in place).
 bool CreateMounts(const Plan& plan, int* trees, Failure& failure);
 

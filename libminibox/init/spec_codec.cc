@@ -11,8 +11,8 @@
 namespace minibox::init {
 namespace {
 
-static_assert(static_cast<int>(MountOp::Kind::kBind) ==
-              static_cast<int>(PlannedMount::Kind::kBind));
+static_assert(static_cast<int>(MountOp::Kind::kFile) ==
+              static_cast<int>(PlannedMount::Kind::kFile));
 static_assert(static_cast<int>(MountOp::Kind::kProc) ==
               static_cast<int>(PlannedMount::Kind::kProc));
 
@@ -97,8 +97,8 @@ Status Check(const LaunchSpec& spec, const LaunchFdCounts& fds) {
     return core::InvalidArgument("upper", "upper and work are needed");
   }
   for (const MountOp& mount : spec.mounts) {
-    if (mount.kind == MountOp::Kind::kBind &&
-        (mount.fd_index < 0 || static_cast<uint32_t>(mount.fd_index) >= fds.binds)) {
+    const bool received = mount.kind == MountOp::Kind::kBind || mount.kind == MountOp::Kind::kFile;
+    if (received && (mount.fd_index < 0 || static_cast<uint32_t>(mount.fd_index) >= fds.binds)) {
       return core::InvalidArgument("mounts",
                                    core::StrCat("no descriptor for '", mount.target, "'"));
     }
