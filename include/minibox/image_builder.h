@@ -30,6 +30,13 @@ struct BuildOptions {
   Labels labels{};
   std::string target{};  // block to build; empty: the last
   bool use_cache = true;
+  bool pull = false;                 // look for newer bases; refused by this version
+  Platform platform{};               // of bases and image; default: the host's
+  std::string compression = "gzip";  // of new layers; or "zstd"
+  // For RUN --mount=type=secret, by id; at most 1 MiB each. In no layer, key, record or log.
+  std::map<std::string, std::string> secrets{};
+  // If a step fails, what it left becomes an image of this name, to look into; empty: nothing.
+  std::string keep_failed{};
   std::string network = "bridge";  // of RUN: "bridge", "none", "host"
   int64_t source_date_epoch = 0;   // seconds
   Resources step_resources{};      // limits of each RUN
@@ -51,6 +58,30 @@ struct Diagnostic {
   std::string ToString() const;
 };
 
+// What a build would do.
+struct BuildPlan {
+  struct Step {
+    std::string instruction{};
+    int line = 0;
+    std::string key{};    // of the cache; empty if it depends on what is not there yet
+    bool cached = false;  // would be reused
+  };
+  struct Block {
+    std::string name{};  // empty: a linear file
+    int line = 0;
+    int generation = 1;   // 1: depends on no block
+    bool wanted = false;  // the target needs it, or is it
+    bool cached = false;  // all of it
+    std::string base{};   // as the file says; of the blocks below if it has none of its own
+    std::string key{};    // of its last step
+    std::vector<std::string> needs{}, build_needs{};
+    std::vector<Step> steps{};
+  };
+  bool linear = false;
+  std::string target{};
+  std::vector<Block> blocks{};  // in file order
+};
+
 // Builds images from MiniBox files (spec §7-8). Thread-safe handle; builds that
 // share instructions run each shared instruction once.
 class MINIBOX_EXPORT ImageBuilder {
@@ -64,6 +95,10 @@ class MINIBOX_EXPORT ImageBuilder {
   // What can be refused before a build begins: text, names, context, target.
   // kInvalidArgument "invalid_build_file", "invalid_reference", "invalid_context".
   Status Validate(const BuildOptions& options) const;
+
+  // Validates, then says what Build() would do: nothing is run, fetched or changed. Contexts are
+  // read, for the keys.
+  StatusOr<BuildPlan> Plan(const BuildOptions& options, std::stop_token stop = {}) const;
 
   // Validates, then builds. `stop` kills running steps within a second, registers
   // nothing and keeps finished instructions for the next build.

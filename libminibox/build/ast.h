@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "build/run_mounts.h"
 #include "build/words.h"
 
 namespace minibox::build {
@@ -68,6 +69,8 @@ struct Instruction {
   std::optional<Word> platform{};        // BASE
   std::optional<Word> chown{}, chmod{};  // COPY
   std::string network{};                 // RUN: "", "bridge" or "none"
+  std::vector<MountOption> mounts{};     // RUN
+  bool prod = false;                     // AUTO-DEPS
   std::optional<int64_t> interval_ns{}, timeout_ns{}, start_period_ns{};  // HEALTHCHECK
   std::optional<int> retries{};
 };

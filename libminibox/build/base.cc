@@ -19,6 +19,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "oci/media_types.h"
+#include "store/layout.h"
 
 namespace minibox::build {
 namespace {
@@ -26,19 +27,123 @@ namespace {
 constexpr size_t kBufferBytes = 256u << 10;
 constexpr char kManifestResult[] = "manifest";
 
-bool MatchesPlatform(const BaseName& name, const Platform& platform) {
-  if (name.platform.empty()) return true;
-  std::string text = platform.os + "/" + platform.architecture;
-  if (name.platform == text) return true;
-  return name.platform == text + "/" + platform.variant;
+// A variant counts only where it is asked for.
+bool MatchesPlatform(const std::string& wanted, const Platform& platform) {
+  const std::string text = platform.os + "/" + platform.architecture;
+  return wanted == text || wanted == text + "/" + platform.variant;
 }
+
+template <typename Sink>
+Status ReadAllOf(int fd, const std::string& name, const std::stop_token& stop, const Sink& sink) {
+  if (lseek(fd, 0, SEEK_SET) != 0) return core::SysError("lseek", name);
+  std::vector<char> buffer(kBufferBytes);
+  while (true) {
+    if (stop.stop_requested()) return core::Cancelled("reading the base");
+    const ssize_t count = read(fd, buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return core::SysError("read", name);
+    if (count == 0) return {};
+    MBX_RETURN_IF_ERROR(sink(std::string_view(buffer.data(), static_cast<size_t>(count))));
+  }
+}
+
+// Of the bytes of an archive in the context.
+StatusOr<std::string> HashArchive(int fd, const std::string& path, FileDigests& digests,
+                                  const std::stop_token& stop) {
+  struct ::stat st {};
+  if (fstat(fd, &st) != 0) return core::SysError("fstat", path);
+  if (!S_ISREG(st.st_mode)) return core::InvalidArgument("base", "is no regular file");
+  if (auto known = digests.Find(st)) return *known;
+  core::Sha256 hash;
+  MBX_RETURN_IF_ERROR(ReadAllOf(fd, path, stop, [&](std::string_view bytes) {
+    hash.Update(bytes);
+    return Status();
+  }));
+  std::string digest = hash.FinishHex();
+  digests.Remember(st, digest);
+  return digest;
+}
+
+// A snapshot without a tree under this key says which image an archive became.
+std::string ArchiveKey(std::string_view content) {
+  return KeyHash("archive base").Add(content).Finish();
+}
+
+StatusOr<StoredImage> FindArchive(const StoreParts& store, const std::string& key) {
+  MBX_ASSIGN_OR_RETURN(const auto record, store.snapshots.Peek(key));
+  if (!record) return core::NotFound("", "no such archive");
+  const auto result = record->results.find(kManifestResult);
+  if (result == record->results.end()) return core::NotFound("", "no such archive");
+  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(result->second));
+  MBX_ASSIGN_OR_RETURN(StoredImage image, store.resolve_manifest(manifest));
+  for (const auto& layer : image.manifest.layers) {
+    if (!store.blobs.Exists(layer.digest)) return core::NotFound("", "a layer is gone");
+  }
+  return image;
+}
+
+// As BaseResolver, but looks only.
+class BasePeeker {
+ public:
+  BasePeeker(const BaseName& name, const Platform& platform, const StoreParts& store,
+             const SourceTree& context, FileDigests& digests, std::stop_token stop)
+      : name_(name),
+        platform_(platform),
+        store_(store),
+        context_(context),
+        digests_(digests),
+        stop_(std::move(stop)) {}
+
+  StatusOr<std::optional<Base>> Peek() {
+    if (name_.text.empty()) return std::optional<Base>();
+    if (name_.scratch()) {
+      std::optional<Base> base(std::in_place);
+      base->config.platform = platform_;
+      return base;
+    }
+    if (const auto reference = ImageRef::Parse(name_.text); reference.ok()) {
+      const auto image = store_.resolve(reference->ToString());
+      if (image.ok()) return Describe(*image);
+    }
+    if (!IsArchivePath(name_.text)) return std::optional<Base>();
+    const auto matches = context_.Match(CleanPath(name_.text));
+    if (!matches.ok() || matches->front().directory) return std::optional<Base>();
+    MBX_ASSIGN_OR_RETURN(const core::Fd file, context_.root().OpenNoFollow(matches->front().path,
+                                                                           O_RDONLY | O_NONBLOCK));
+    MBX_ASSIGN_OR_RETURN(const std::string content,
+                         HashArchive(file.get(), name_.text, digests_, stop_));
+    const auto image = FindArchive(store_, ArchiveKey(content));
+    if (!image.ok()) return std::optional<Base>();
+    return Describe(*image);
+  }
+
+ private:
+  std::optional<Base> Describe(const StoredImage& image) const {
+    Base base;
+    base.key = image.info.manifest.ToString();
+    base.config = image.config;
+    for (const auto& diff_id : image.config.diff_ids) {
+      base.directories.push_back(core::StrCat(store::kExtracted, "/", diff_id.hex()));
+    }
+    return base;
+  }
+
+  const BaseName& name_;
+  const Platform& platform_;
+  const StoreParts& store_;
+  const SourceTree& context_;
+  FileDigests& digests_;
+  std::stop_token stop_;
+};
 
 class BaseResolver {
  public:
-  BaseResolver(const BaseName& name, const StoreParts& store, const SourceTree& context,
-               store::Lease& lease, FileDigests& digests,
+  BaseResolver(const BaseName& name, const Platform& platform, const StoreParts& store,
+               const SourceTree& context, store::Lease& lease, FileDigests& digests,
                const std::function<void(std::string)>& log, std::stop_token stop)
       : name_(name),
+        platform_(platform),
+        wanted_(name.platform.empty() ? PlatformText(platform) : name.platform),
         store_(store),
         context_(context),
         lease_(lease),
@@ -49,7 +154,7 @@ class BaseResolver {
   StatusOr<Base> Resolve() {
     if (name_.scratch()) {
       Base base;
-      base.config.platform = oci::HostPlatform();
+      base.config.platform = platform_;
       return base;
     }
     const auto begin = std::chrono::steady_clock::now();
@@ -69,10 +174,10 @@ class BaseResolver {
     if (reference.ok()) {
       auto image = store_.resolve(reference->ToString());
       if (image.ok()) {
-        if (!MatchesPlatform(name_, image->config.platform)) {
+        if (!MatchesPlatform(wanted_, image->config.platform)) {
           return core::FailedPrecondition(
               "", core::StrCat("the local image is for ", image->config.platform.os, "/",
-                               image->config.platform.architecture, ", not for ", name_.platform));
+                               image->config.platform.architecture, ", not for ", wanted_));
         }
         Log("using local image");
         return FromImage(*image);
@@ -135,15 +240,12 @@ class BaseResolver {
   StatusOr<Base> FromArchive(const std::string& path) {
     MBX_ASSIGN_OR_RETURN(const core::Fd file,
                          context_.root().OpenNoFollow(path, O_RDONLY | O_NONBLOCK));
-    struct ::stat st {};
-    if (fstat(file.get(), &st) != 0) return core::SysError("fstat", path);
-    if (!S_ISREG(st.st_mode)) return core::InvalidArgument("base", "is no regular file");
-    MBX_ASSIGN_OR_RETURN(const std::string content, HashFile(file.get(), st));
-    const std::string key = KeyHash("archive base").Add(std::string_view(content)).Finish();
+    MBX_ASSIGN_OR_RETURN(const std::string content, HashArchive(file.get(), path, digests_, stop_));
+    const std::string key = ArchiveKey(content);
     MBX_RETURN_IF_ERROR(lease_.AddSnapshot(key));
     MBX_ASSIGN_OR_RETURN(const core::FileLock lock,
                          store_.root->LockKey(core::StrCat("build/", key), stop_));
-    if (auto known = FindArchive(key); known.ok()) {
+    if (auto known = FindArchive(store_, key); known.ok()) {
       Log("using cached archive extract");
       return FromImage(*known);
     }
@@ -152,19 +254,6 @@ class BaseResolver {
     MBX_RETURN_IF_ERROR(RecordArchive(key, manifest));
     MBX_ASSIGN_OR_RETURN(const StoredImage image, store_.resolve_manifest(manifest));
     return FromImage(image);
-  }
-
-  StatusOr<StoredImage> FindArchive(const std::string& key) {
-    MBX_ASSIGN_OR_RETURN(const auto record, store_.snapshots.Find(key));
-    if (!record) return core::NotFound("", "no such archive");
-    const auto result = record->results.find(kManifestResult);
-    if (result == record->results.end()) return core::NotFound("", "no such archive");
-    MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(result->second));
-    MBX_ASSIGN_OR_RETURN(StoredImage image, store_.resolve_manifest(manifest));
-    for (const auto& layer : image.manifest.layers) {
-      if (!store_.blobs.Exists(layer.digest)) return core::NotFound("", "a layer is gone");
-    }
-    return image;
   }
 
   Status RecordArchive(const std::string& key, const Digest& manifest) {
@@ -179,30 +268,9 @@ class BaseResolver {
     return store_.snapshots.Publish(key, operation, "tree", record);
   }
 
-  StatusOr<std::string> HashFile(int fd, const struct ::stat& st) {
-    if (auto known = digests_.Find(st)) return *known;
-    core::Sha256 hash;
-    MBX_RETURN_IF_ERROR(ReadAll(fd, [&](std::string_view bytes) {
-      hash.Update(bytes);
-      return Status();
-    }));
-    std::string digest = hash.FinishHex();
-    digests_.Remember(st, digest);
-    return digest;
-  }
-
   template <typename Sink>
   Status ReadAll(int fd, const Sink& sink) {
-    if (lseek(fd, 0, SEEK_SET) != 0) return core::SysError("lseek", name_.text);
-    std::vector<char> buffer(kBufferBytes);
-    while (true) {
-      if (stop_.stop_requested()) return core::Cancelled("reading the base");
-      const ssize_t count = read(fd, buffer.data(), buffer.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return core::SysError("read", name_.text);
-      if (count == 0) return {};
-      MBX_RETURN_IF_ERROR(sink(std::string_view(buffer.data(), static_cast<size_t>(count))));
-    }
+    return ReadAllOf(fd, name_.text, stop_, sink);
   }
 
   struct Survey {
@@ -268,7 +336,7 @@ class BaseResolver {
 
     oci::ImageConfig config;
     config.created = core::FormatTime(TimePoint());
-    config.platform = oci::HostPlatform();
+    config.platform = platform_;
     config.diff_ids = {survey.diff_id};
     config.history = {{.created = config.created, .created_by = "root file system archive"}};
     const std::string config_json = oci::SerializeImageConfig(config);
@@ -285,6 +353,8 @@ class BaseResolver {
   }
 
   const BaseName& name_;
+  const Platform& platform_;
+  const std::string wanted_;  // "linux/amd64"
   const StoreParts& store_;
   const SourceTree& context_;
   store::Lease& lease_;
@@ -309,10 +379,17 @@ std::optional<oci::ImageConfig> PeekBaseConfig(const BaseName& name, const Store
   return std::move(image->config);
 }
 
-StatusOr<Base> ResolveBase(const BaseName& name, const StoreParts& store, const SourceTree& context,
-                           store::Lease& lease, FileDigests& digests,
+StatusOr<std::optional<Base>> PeekBase(const BaseName& name, const Platform& platform,
+                                       const StoreParts& store, const SourceTree& context,
+                                       FileDigests& digests, std::stop_token stop) {
+  return BasePeeker(name, platform, store, context, digests, std::move(stop)).Peek();
+}
+
+StatusOr<Base> ResolveBase(const BaseName& name, const Platform& platform, const StoreParts& store,
+                           const SourceTree& context, store::Lease& lease, FileDigests& digests,
                            const std::function<void(std::string)>& log, std::stop_token stop) {
-  auto base = BaseResolver(name, store, context, lease, digests, log, std::move(stop)).Resolve();
+  auto base =
+      BaseResolver(name, platform, store, context, lease, digests, log, std::move(stop)).Resolve();
   if (!base.ok()) {
     return base.status().WithContext(core::StrCat("base '", core::EscapeControl(name.text), "'"));
   }

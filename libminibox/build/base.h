@@ -27,9 +27,16 @@ struct Base {
 // The configuration of `name` if it can be had at once: for checking a file before a build.
 std::optional<oci::ImageConfig> PeekBaseConfig(const BaseName& name, const StoreParts& store);
 
-// Everything used is added to `lease`. `log` gets the lines "[base] …".
-StatusOr<Base> ResolveBase(const BaseName& name, const StoreParts& store, const SourceTree& context,
-                           store::Lease& lease, FileDigests& digests,
+// The base if all of it is here, changing nothing; nullopt if it would have to be fetched or
+// unpacked.
+StatusOr<std::optional<Base>> PeekBase(const BaseName& name, const Platform& platform,
+                                       const StoreParts& store, const SourceTree& context,
+                                       FileDigests& digests, std::stop_token stop);
+
+// `platform` is what is wanted where the file does not say. Everything used is added to `lease`.
+// `log` gets the lines "[base] …".
+StatusOr<Base> ResolveBase(const BaseName& name, const Platform& platform, const StoreParts& store,
+                           const SourceTree& context, store::Lease& lease, FileDigests& digests,
                            const std::function<void(std::string)>& log, std::stop_token stop);
 
 }  // namespace minibox::build

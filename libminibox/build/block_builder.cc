@@ -5,15 +5,18 @@
 #include <chrono>
 #include <utility>
 
+#include "build/auto_deps.h"
 #include "build/copy.h"
 #include "build/output_lines.h"
 #include "build/owners.h"
 #include "build/packages.h"
 #include "build/resolve_links.h"
+#include "build/step_mounts.h"
 #include "build/tidy.h"
 #include "build/workdir.h"
 #include "core/errors.h"
 #include "core/failpoint.h"
+#include "core/id.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -24,11 +27,19 @@ constexpr std::string_view kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr size_t kShownInstruction = 200;
 constexpr size_t kShortKey = 12;
+constexpr int kKeyDigits = 64;
 
 bool Has(const std::vector<std::string>& env, std::string_view name) {
   return std::any_of(env.begin(), env.end(), [name](std::string_view entry) {
     return entry.substr(0, entry.find('=')) == name;
   });
+}
+
+std::string ValueOf(const std::vector<std::string>& env, std::string_view name) {
+  for (const std::string_view entry : env) {
+    if (entry.substr(0, entry.find('=')) == name) return std::string(entry.substr(name.size() + 1));
+  }
+  return {};
 }
 
 // The environment of a step but for HOME and USER (spec §8.5).
@@ -46,7 +57,8 @@ std::vector<std::string> StepEnv(const Variables& variables, int64_t epoch) {
 }
 
 // Where set-up makes mount points if nothing of that name is there, in the root `below`.
-std::map<std::string, mode_t, std::less<>> MountPointsIn(const core::RootDir& below) {
+std::map<std::string, mode_t, std::less<>> MountPointsIn(const core::RootDir& below,
+                                                         const std::vector<StepMount>& mounts) {
   std::map<std::string, mode_t, std::less<>> made;
   constexpr mode_t kDirectoryMode = 0755;
   const auto add = [&](const char* path, mode_t mode) {
@@ -60,6 +72,9 @@ std::map<std::string, mode_t, std::less<>> MountPointsIn(const core::RootDir& be
   };
   for (const auto& point : SharedDirs::MountPoints()) add(point.path, point.mode);
   add(kScriptPath, 0);
+  for (const auto& mount : mounts) {
+    if (!mount.target.empty()) add(mount.target.c_str() + 1, kDirectoryMode);
+  }
   return made;
 }
 
@@ -121,7 +136,8 @@ Status BlockBuilder::BuildActions() {
 }
 
 Status BlockBuilder::BuildAction(size_t number, const Action& action) {
-  CopyPlan copy;
+  ActionInput input;
+  CopyPlan& copy = input.copy;
   if (action.kind == Directive::kCopy) {
     if (action.from < 0) {
       MBX_ASSIGN_OR_RETURN(copy, PlanCopy(state_.context, action.sources, action.chmod,
@@ -132,8 +148,13 @@ Status BlockBuilder::BuildAction(size_t number, const Action& action) {
                            PlanCopy(*root, action.sources, action.chmod, nullptr, state_.stop));
     }
   }
-  const std::string key =
-      ActionKey(outcome_.key, action, NetworkOf(action), state_.settings, copy.Key());
+  MBX_ASSIGN_OR_RETURN(input.binds, PlanBinds(state_, action));
+  std::vector<KeyEntry> entries = copy.Key();
+  for (const auto& bind : input.binds) {
+    for (auto& entry : bind.Key(/*with_owner=*/true)) entries.push_back(std::move(entry));
+  }
+  const std::string key = ActionKey(outcome_.key, action, NetworkOf(action, state_.options.network),
+                                    state_.settings, entries);
   MBX_RETURN_IF_ERROR(state_.lease.AddSnapshot(key));
   MBX_ASSIGN_OR_RETURN(auto record, FindSnapshot(key));
   if (record) {
@@ -146,7 +167,7 @@ Status BlockBuilder::BuildAction(size_t number, const Action& action) {
     AnnounceAction(number, action, record.has_value());
     if (!record) {
       if (state_.HasFailed()) return core::Cancelled("the block");
-      MBX_ASSIGN_OR_RETURN(record, Execute(action, key, copy));
+      MBX_ASSIGN_OR_RETURN(record, Execute(action, key, input));
     }
   }
   outcome_.key = key;
@@ -197,16 +218,22 @@ void BlockBuilder::AnnounceAction(size_t number, const Action& action, bool cach
 }
 
 StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, const std::string& key,
-                                                      const CopyPlan& copy) {
+                                                      const ActionInput& input) {
   const StoreParts& store = state_.parts.store;
   MBX_ASSIGN_OR_RETURN(const core::RootDir below, OpenView(*store.root, stack_, state_.shared));
   MBX_ASSIGN_OR_RETURN(const StepDir dir, StepDir::Create(*store.root, below));
   TidyOptions tidy{.epoch = state_.settings.epoch};
-  if (action.kind == Directive::kRun || action.kind == Directive::kPkg) {
-    tidy.made = MountPointsIn(below);
-    MBX_RETURN_IF_ERROR(RunCommand(action, below, dir));
+  const bool writes = action.kind == Directive::kCopy || action.kind == Directive::kWorkdir;
+  if (writes) {
+    MBX_RETURN_IF_ERROR(Write(action, input.copy, dir));
   } else {
-    MBX_RETURN_IF_ERROR(Write(action, copy, dir));
+    tidy.made = MountPointsIn(below, action.mounts);
+    const Status ran = RunAction(action, input, below, dir);
+    if (!ran.ok()) {
+      // Of what went wrong the first thing is told.
+      if (failed_) (void)KeepFailed(action, *failed_, dir, below, tidy);
+      return ran;
+    }
   }
   MBX_ASSIGN_OR_RETURN(const core::RootDir upper, dir.OpenUpper());
   MBX_ASSIGN_OR_RETURN(const Tidied tidied, Tidy(upper, below, tidy, state_.stop));
@@ -259,18 +286,46 @@ StepRequest BlockBuilder::Request(const Action& action, const StepDir& dir) cons
   request.env = StepEnv(*action.variables, state_.settings.epoch);
   request.workdir = action.workdir;
   request.user = action.user;
-  request.network = NetworkOf(action);
+  request.network = NetworkOf(action, state_.options.network);
   request.resources = state_.options.step_resources;
   return request;
 }
 
-Status BlockBuilder::RunCommand(const Action& action, const core::RootDir& below,
-                                const StepDir& dir) {
+Status BlockBuilder::RunAction(const Action& action, const ActionInput& input,
+                               const core::RootDir& below, const StepDir& dir) {
+  if (action.kind == Directive::kAutoDeps) return RunAutoDeps(action, below, dir);
   StepRequest request = Request(action, dir);
   if (action.kind == Directive::kPkg) {
     MBX_ASSIGN_OR_RETURN(request.argv, PlanInstallation(below, action.packages));
     request.user.clear();
+    return RunCommand(request);
   }
+  MBX_ASSIGN_OR_RETURN(const StepMounts mounts,
+                       StepMounts::Prepare(state_, action, input.binds, dir.operation()));
+  request.mounts = mounts.points();
+  request.env.insert(request.env.end(), mounts.env().begin(), mounts.env().end());
+  return RunCommand(request);
+}
+
+Status BlockBuilder::RunAutoDeps(const Action& action, const core::RootDir& below,
+                                 const StepDir& dir) {
+  constexpr std::string_view kSays = "   ---> auto-deps: ";
+  StepRequest request = Request(action, dir);
+  const auto installations =
+      DetectDependencies(below, action.workdir, ValueOf(request.env, "PATH"), action.prod);
+  if (!installations.ok()) return installations.status();
+  if (installations->empty()) Log(core::StrCat(kSays, "nothing detected"));
+  for (const auto& installation : *installations) {
+    Log(core::StrCat(kSays, "detected ", installation.file, " → running ", installation.label));
+    StepRequest one = request;
+    one.argv = installation.argv;
+    one.env.insert(one.env.end(), installation.env.begin(), installation.env.end());
+    MBX_RETURN_IF_ERROR(RunCommand(one).WithContext(installation.label));
+  }
+  return {};
+}
+
+Status BlockBuilder::RunCommand(const StepRequest& request) {
   Silence::Step silence(state_.silence, prefix_);
   OutputLines lines([&](std::string_view line) {
     silence.Touch();
@@ -288,14 +343,35 @@ Status BlockBuilder::RunCommand(const Action& action, const core::RootDir& below
   outcome_.cpu_usec += result->cpu_usec;
   const std::string failure = DescribeExit(result->exit);
   if (failure.empty()) return {};
+  if (!state_.options.keep_failed.empty()) failed_ = request;
   return core::FailedPrecondition("", failure);
 }
 
-std::string BlockBuilder::NetworkOf(const Action& action) const {
-  // RUN --network narrows what the request permits, and never widens it.
-  if (action.network == "none" || state_.options.network == "none") return "none";
-  if (action.network == "bridge") return "bridge";
-  return state_.options.network;
+Status BlockBuilder::KeepFailed(const Action& action, const StepRequest& request,
+                                const StepDir& dir, const core::RootDir& below,
+                                const TidyOptions& tidy) {
+  MBX_ASSIGN_OR_RETURN(const core::RootDir upper, dir.OpenUpper());
+  MBX_ASSIGN_OR_RETURN(const Tidied tidied, Tidy(upper, below, tidy, state_.stop));
+  FailedStep failed{.block = static_cast<int>(index_), .steps = outcome_.steps};
+  failed.step_empty = outcome_.step_empty;
+  failed.key = core::RandomHex(kKeyDigits);
+  MBX_RETURN_IF_ERROR(state_.lease.AddSnapshot(failed.key));
+  MBX_RETURN_IF_ERROR(
+      state_.parts.store.snapshots.Publish(failed.key, dir.operation(), StepDir::kUpper,
+                                           {.instruction = "failed: " + action.display,
+                                            .empty = tidied.empty,
+                                            .size_bytes = tidied.bytes}));
+  failed.empty = tidied.empty;
+  failed.argv = request.argv;
+  // As the step saw it, but for secrets and proxies.
+  failed.env = action.variables->env;
+  for (const auto& [name, value] : action.variables->arguments) {
+    failed.env.push_back(core::StrCat(name, "=", value));
+  }
+  failed.workdir = request.workdir;
+  failed.user = request.user;
+  state_.Keep(std::move(failed));
+  return {};
 }
 
 Status BlockBuilder::WithPlace(const Action& action, const Status& status) const {

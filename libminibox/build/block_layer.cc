@@ -6,6 +6,7 @@
 #include "archive/compression.h"
 #include "archive/layer_diff.h"
 #include "build/merge.h"
+#include "build/parallel.h"
 #include "build/tidy.h"
 #include "core/errors.h"
 #include "core/status_macros.h"
@@ -21,11 +22,15 @@ constexpr std::string_view kNothing = "none";
 }  // namespace
 
 // The result stands with the last snapshot, whose key stands for all that the layer depends on:
-// "<kind>.gzip" -> "<diff_id> <blob> <size>", or "none".
+// "<kind>.gzip" or "<kind>.zstd" -> "<diff_id> <blob> <size>", or "none".
+std::string LayerMaker::ResultName() const {
+  return request_.kind + (request_.compression == archive::Compression::kZstd ? ".zstd" : ".gzip");
+}
+
 Status LayerMaker::FindResult() {
   MBX_ASSIGN_OR_RETURN(const auto record, store_.snapshots.Find(request_.snapshots.back()));
   if (!record) return {};
-  const auto result = record->results.find(request_.kind + ".gzip");
+  const auto result = record->results.find(ResultName());
   if (result == record->results.end()) return {};
   if (result->second == kNothing) {
     empty_ = true;
@@ -40,7 +45,7 @@ Status LayerMaker::FindResult() {
   MBX_RETURN_IF_ERROR(lease_.AddBlob(*blob));
   MBX_RETURN_IF_ERROR(lease_.AddLayer(*diff_id));
   if (!store_.blobs.Exists(*blob) || !store_.layers.Exists(*diff_id)) return {};
-  known_ = Layer{std::move(*diff_id), std::move(*blob), *size};
+  known_ = Layer{std::move(*diff_id), std::move(*blob), *size, request_.compression};
   return {};
 }
 
@@ -82,9 +87,9 @@ StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(store::BlobWriter writer, store_.blobs.NewBlob());
   MBX_ASSIGN_OR_RETURN(
       const auto compressor,
-      archive::Compressor::Create(archive::Compression::kGzip, [&writer](std::string_view bytes) {
-        return writer.Write(bytes);
-      }));
+      archive::Compressor::Create(
+          request_.compression, [&writer](std::string_view bytes) { return writer.Write(bytes); },
+          ReadingThreads()));
   MBX_ASSIGN_OR_RETURN(
       const archive::Diff diff,
       archive::WriteLayer(
@@ -96,7 +101,7 @@ StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
   MBX_RETURN_IF_ERROR(lease_.AddBlob(blob));
   MBX_RETURN_IF_ERROR(lease_.AddLayer(diff.diff_id));
   MBX_RETURN_IF_ERROR(store_.layers.Publish(diff.diff_id, *operation_, kTree));
-  Layer layer{diff.diff_id, std::move(blob), size};
+  Layer layer{diff.diff_id, std::move(blob), size, request_.compression};
   MBX_RETURN_IF_ERROR(Record(&layer));
   return layer;
 }
@@ -105,7 +110,7 @@ Status LayerMaker::Record(const Layer* layer) {
   const std::string& key = request_.snapshots.back();
   MBX_ASSIGN_OR_RETURN(auto record, store_.snapshots.Find(key));
   if (!record) return {};
-  record->results[request_.kind + ".gzip"] =
+  record->results[ResultName()] =
       layer == nullptr
           ? std::string(kNothing)
           : core::StrCat(layer->diff_id.ToString(), " ", layer->blob.ToString(), " ", layer->size);

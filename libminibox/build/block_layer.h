@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/compression.h"
 #include "build/layer_stack.h"
 #include "build/store_parts.h"
 #include "minibox/status.h"
@@ -19,6 +20,7 @@ namespace minibox::build {
 struct Layer {
   Digest diff_id, blob;
   uint64_t size = 0;  // of the blob
+  archive::Compression compression = archive::Compression::kGzip;
 };
 
 struct LayerRequest {
@@ -26,6 +28,7 @@ struct LayerRequest {
   LayerStack below{};                    // what lies under the block
   // "block" or "step": a snapshot may end both a block and one layer of a linear file.
   std::string kind = "block";
+  archive::Compression compression = archive::Compression::kGzip;
   int64_t epoch = 0;
 };
 
@@ -45,6 +48,7 @@ class LayerMaker {
 
  private:
   Status FindResult();
+  std::string ResultName() const;
   StatusOr<Layer> Archive(std::stop_token stop);
   Status Record(const Layer* layer);
 

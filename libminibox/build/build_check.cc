@@ -39,6 +39,7 @@ Status CheckFile(const BuildOptions& options, const StoreParts& store, CheckedBu
   checked.file = ParseFile(checked.source, diagnostics);
   checked.arguments.given = options.args;
   checked.arguments.platform = oci::HostPlatform();
+  if (!options.platform.architecture.empty()) checked.arguments.platform = options.platform;
   int target = -1;
   if (!options.target.empty()) {
     target = FindBlock(checked.file, options.target);
@@ -84,6 +85,21 @@ Status CheckNames(const BuildOptions& options, CheckedBuild& checked) {
 Status CheckRest(const BuildOptions& options) {
   if (options.network != "bridge" && options.network != "none" && options.network != "host") {
     return core::InvalidArgument("network", "must be 'bridge', 'none' or 'host'");
+  }
+  if (options.pull) return core::InvalidArgument("pull", "not supported by this version");
+  if (options.compression != "gzip" && options.compression != "zstd") {
+    return core::InvalidArgument("compression", "must be 'gzip' or 'zstd'");
+  }
+  if (options.platform.os != "linux") {
+    return core::InvalidArgument("platform", "must be linux/<architecture>[/<variant>]");
+  }
+  for (const auto& [id, value] : options.secrets) {
+    if (value.size() <= kMaxSecretBytes) continue;
+    return core::InvalidArgument(core::StrCat("secrets[\"", core::EscapeControl(id), "\"]"),
+                                 "is longer than the limit of 1 MiB");
+  }
+  if (!options.keep_failed.empty()) {
+    MBX_RETURN_IF_ERROR(ParseName(options.keep_failed, "keep_failed").status());
   }
   for (const auto& [name, value] : options.args) {
     if (value.find('\0') == std::string::npos && name.find('\0') == std::string::npos) continue;

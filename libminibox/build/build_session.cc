@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "build/block_builder.h"
 #include "build/block_layer.h"
 #include "build/export.h"
@@ -13,6 +14,7 @@
 #include "build/scheduler.h"
 #include "core/errors.h"
 #include "core/failpoint.h"
+#include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -20,12 +22,6 @@ namespace minibox::build {
 namespace {
 
 constexpr size_t kShortDigest = 12;
-
-std::string PlatformText(const Platform& platform) {
-  std::string text = platform.os + "/" + platform.architecture;
-  if (!platform.variant.empty()) text += "/" + platform.variant;
-  return text;
-}
 
 // The last layers of the image, each to be made.
 struct PlannedLayer {
@@ -41,8 +37,16 @@ class Session {
   StatusOr<oci::Descriptor> Run() {
     MBX_RETURN_IF_ERROR(ResolveBases());
     MBX_RETURN_IF_ERROR(MakeThePlan());
-    MBX_RETURN_IF_ERROR(BuildBlocks());
-    return Finalize();
+    const Status built = BuildBlocks();
+    if (built.ok()) return Finalize();
+    if (!state_.options.keep_failed.empty()) {
+      const Status kept = KeepFailedStep();
+      if (!kept.ok()) {
+        state_.log.Write(core::StrCat("[build] warning: cannot keep the failed step: ",
+                                      core::EscapeControl(kept.message())));
+      }
+    }
+    return built;
   }
 
  private:
@@ -67,9 +71,10 @@ class Session {
         state_.bases[i] = state_.bases[same->second];
         continue;
       }
-      MBX_ASSIGN_OR_RETURN(state_.bases[i],
-                           ResolveBase(name, state_.parts.store, state_.context, state_.lease,
-                                       state_.parts.digests, log, state_.stop));
+      MBX_ASSIGN_OR_RETURN(
+          state_.bases[i],
+          ResolveBase(name, checked_.arguments.platform, state_.parts.store, state_.context,
+                      state_.lease, state_.parts.digests, log, state_.stop));
     }
     return {};
   }
@@ -150,11 +155,7 @@ class Session {
     for (const int block : Stack()) {
       const auto index = static_cast<size_t>(block);
       const BlockOutcome& outcome = state_.outcomes[index];
-      std::vector<std::string> snapshots;
-      for (size_t i = 0; i < outcome.steps.size(); ++i) {
-        if (!outcome.step_empty[i]) snapshots.push_back(outcome.steps[i]);
-      }
-      AddLayer(std::move(snapshots), state_.StackBelow(index), "block", layers);
+      AddLayer(NonEmpty(outcome), state_.StackBelow(index), "block", layers);
     }
     return layers;
   }
@@ -172,8 +173,62 @@ class Session {
     layer.request = {.snapshots = std::move(snapshots),
                      .below = std::move(below),
                      .kind = std::move(kind),
+                     .compression = state_.options.compression == "zstd"
+                                        ? archive::Compression::kZstd
+                                        : archive::Compression::kGzip,
                      .epoch = state_.options.source_date_epoch};
     layers.push_back(std::move(layer));
+  }
+
+  // What a failed step has left, as an image to run a shell in. Its snapshot goes away.
+  Status KeepFailedStep() {
+    std::optional<FailedStep> failed;
+    {
+      absl::MutexLock lock(&state_.mutex);
+      failed = state_.failed_step;
+    }
+    if (!failed) return {};
+    const absl::Cleanup remove = [&] { (void)state_.parts.store.snapshots.Remove(failed->key); };
+    const auto index = static_cast<size_t>(failed->block);
+    std::vector<PlannedLayer> layers;
+    for (const int block : graph().nodes[index].stack) {
+      const auto below = static_cast<size_t>(block);
+      AddLayer(NonEmpty(state_.outcomes[below]), state_.StackBelow(below), "block", layers);
+    }
+    BlockOutcome outcome;
+    outcome.steps = failed->steps;
+    outcome.step_empty = failed->step_empty;
+    outcome.steps.push_back(failed->key);
+    outcome.step_empty.push_back(failed->empty);
+    AddLayer(NonEmpty(outcome), state_.StackBelow(index), "failed", layers);
+    MBX_RETURN_IF_ERROR(MakeLayers(layers));
+    const Base& base = state_.BaseOf(index);
+    ImageParts parts{
+        .base = &base, .config = base.config, .epoch = state_.options.source_date_epoch};
+    parts.config.env = failed->env;
+    parts.config.working_dir = failed->workdir;
+    parts.config.user = failed->user;
+    parts.config.entrypoint.clear();
+    parts.config.cmd = failed->argv;
+    for (const auto& layer : layers) {
+      if (!layer.layer) continue;
+      parts.layers.push_back(*layer.layer);
+      parts.history.push_back({"failed build", false});
+    }
+    MBX_ASSIGN_OR_RETURN(const ImageRef name, ImageRef::Parse(state_.options.keep_failed));
+    MBX_RETURN_IF_ERROR(ExportImage(parts, state_.parts.store, state_.lease, {name}).status());
+    state_.log.Write(core::StrCat("[build] kept the failed step as image '", name.Shown(),
+                                  "'; look into it with: minibox run -it --rm ", name.Shown(),
+                                  " /bin/sh"));
+    return {};
+  }
+
+  static std::vector<std::string> NonEmpty(const BlockOutcome& outcome) {
+    std::vector<std::string> snapshots;
+    for (size_t i = 0; i < outcome.steps.size(); ++i) {
+      if (!outcome.step_empty[i]) snapshots.push_back(outcome.steps[i]);
+    }
+    return snapshots;
   }
 
   Status MakeLayers(std::vector<PlannedLayer>& layers) {
@@ -280,7 +335,12 @@ StatusOr<ImageInfo> RunSession(BuilderParts& parts, const BuildOptions& options,
   BuildState state(parts, options, checked.file, checked.graph, lines,
                    SourceTree::Context(std::move(checked.context), std::move(checked.ignore)),
                    std::move(shared), std::move(lease), log, silence, std::move(stop));
-  MBX_ASSIGN_OR_RETURN(const oci::Descriptor manifest, Session(state, checked).Run());
+  parts.digests.Load();
+  const auto built = Session(state, checked).Run();
+  if (const Status saved = parts.digests.Save(); !saved.ok()) {
+    core::LogWarning("build", core::StrCat(saved.message(), ", ignoring"));
+  }
+  MBX_ASSIGN_OR_RETURN(const oci::Descriptor manifest, built);
   MBX_ASSIGN_OR_RETURN(StoredImage image, parts.store.resolve_manifest(manifest.digest));
   image.info.name = checked.names.front().Shown();
   image.info.reference = checked.names.front().ToString();

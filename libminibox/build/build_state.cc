@@ -23,6 +23,16 @@ Status BuildState::FirstFailure() const {
   return first_failure;
 }
 
+void BuildState::Keep(FailedStep step) {
+  absl::MutexLock lock(&mutex);
+  if (!failed_step) {
+    failed_step = std::move(step);
+    return;
+  }
+  // Nobody will ask for it.
+  (void)parts.store.snapshots.Remove(step.key);
+}
+
 LayerStack BuildState::StackBelow(size_t block) const {
   LayerStack stack;
   stack.Push(BaseOf(block).directories);

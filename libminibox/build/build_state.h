@@ -32,7 +32,7 @@ struct BuilderParts {
   StoreParts store;
   StepEnvironment steps;
   int max_parallel = 1;
-  FileDigests digests{};
+  FileDigests digests;
   std::chrono::milliseconds look_for_silence{5000}, silence{10000};
 };
 
@@ -44,6 +44,17 @@ struct BlockOutcome {
   std::vector<std::string> directories{};  // snapshots that hold something, bottom first
   bool cached = false;
   uint64_t cpu_usec = 0;
+};
+
+// What a failed step has left, for people to look into.
+struct FailedStep {
+  int block = -1;
+  std::vector<std::string> steps{};  // keys of what came before it in the block
+  std::vector<bool> step_empty{};
+  std::string key{};  // of the snapshot; of no use after the build
+  bool empty = false;
+  std::vector<std::string> argv{}, env{};
+  std::string workdir{}, user{};
 };
 
 struct BuildState {
@@ -67,6 +78,8 @@ struct BuildState {
   Status Fail(Status status) ABSL_LOCKS_EXCLUDED(mutex);
   bool HasFailed() const ABSL_LOCKS_EXCLUDED(mutex);
   Status FirstFailure() const ABSL_LOCKS_EXCLUDED(mutex);
+  // Of several the first.
+  void Keep(FailedStep step) ABSL_LOCKS_EXCLUDED(mutex);
 
   const Base& BaseOf(size_t block) const {
     return *bases[static_cast<size_t>(graph.nodes[block].base)];
@@ -99,6 +112,7 @@ struct BuildState {
   std::set<std::string> made ABSL_GUARDED_BY(mutex);
   std::map<int, std::shared_ptr<const SourceTree>> roots ABSL_GUARDED_BY(mutex);
   Status first_failure ABSL_GUARDED_BY(mutex);
+  std::optional<FailedStep> failed_step ABSL_GUARDED_BY(mutex);
 };
 
 }  // namespace minibox::build

@@ -5,7 +5,7 @@ namespace minibox::build {
 namespace {
 
 // Changes whenever an equal instruction would leave something else.
-constexpr std::string_view kFormat = "minibox build cache 1";
+constexpr std::string_view kFormat = "minibox build cache 2";
 
 }  // namespace
 
@@ -55,6 +55,7 @@ std::string ActionKey(std::string_view previous, const Action& action, std::stri
     hash.Add(std::string_view(entry.target)).Add(uint64_t{entry.type}).Add(uint64_t{entry.mode});
     hash.Add(std::string_view(entry.link)).Add(entry.size).Add(std::string_view(entry.content));
     hash.Add(std::string_view(entry.capability)).Add(entry.device);
+    hash.Add(std::string_view(entry.owner));
   }
   return hash.Finish();
 }

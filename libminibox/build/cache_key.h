@@ -45,13 +45,14 @@ struct KeyEntry {
   std::string content{};     // SHA-256 of a file's bytes; of a hard link, its first name's
   std::string capability{};  // security.capability
   uint64_t device = 0;       // of device nodes
+  std::string owner{};       // "uid:gid" where the owner is kept
 };
 
 // `base` is a manifest digest or "scratch"; `stack` are the final keys of the NEED closure in
 // stacking order.
 std::string BlockStartKey(std::string_view base, const std::vector<std::string>& stack);
-// `network` is the one in force. `entries` belong to COPY. Owners are in the canonical
-// instruction: with the root that `previous` stands for it says what the ids are.
+// `network` is the one in force. `entries` belong to COPY and bind mounts. Owners are in the
+// canonical instruction: with the root that `previous` stands for it says what the ids are.
 std::string ActionKey(std::string_view previous, const Action& action, std::string_view network,
                       const KeySettings& settings, const std::vector<KeyEntry>& entries);
 

@@ -106,6 +106,10 @@ class Merger {
     return {};
   }
 
+  Owner OwnerOf(const CopyEntry& entry) const {
+    return target_.keep_owner ? Owner{entry.st.st_uid, entry.st.st_gid} : target_.owner;
+  }
+
   struct timespec Time(const CopyEntry& entry) const {
     if (!tree_.is_context()) return entry.st.st_mtim;
     return {.tv_sec = target_.epoch, .tv_nsec = 0};
@@ -143,7 +147,8 @@ class Merger {
                          const struct ::stat& there) {
     const mode_t type = entry.st.st_mode & S_IFMT;
     if ((there.st_mode & S_IFMT) != type) return false;
-    if (there.st_uid != target_.owner.uid || there.st_gid != target_.owner.gid) return false;
+    const Owner owner = OwnerOf(entry);
+    if (there.st_uid != owner.uid || there.st_gid != owner.gid) return false;
     if (type != S_IFLNK && there.st_mode != entry.st.st_mode) return false;
     if ((type == S_IFCHR || type == S_IFBLK) && there.st_rdev != entry.st.st_rdev) return false;
     if (type == S_IFREG && there.st_size != entry.st.st_size) return false;
@@ -207,8 +212,8 @@ class Merger {
 
   // Owner before mode (chown clears set-id bits), capabilities last (both clear those).
   Status SetAttributes(const CopyEntry& entry, int directory, const std::string& last) {
-    if (fchownat(directory, last.c_str(), target_.owner.uid, target_.owner.gid,
-                 AT_SYMLINK_NOFOLLOW) != 0) {
+    const Owner owner = OwnerOf(entry);
+    if (fchownat(directory, last.c_str(), owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0) {
       return core::SysError("fchownat", last);
     }
     if (S_ISLNK(entry.st.st_mode)) return {};
@@ -277,7 +282,10 @@ Status ApplyCopy(const SourceTree& tree, const CopyPlan& plan, const CopyTarget&
     bool is_made = false;
     if (match.directory) {
       is_made = !IsDirectory(root, destination);
-      MBX_RETURN_IF_ERROR(MakeDestination(root, destination, match.entries.front(), target.owner));
+      const CopyEntry& first = match.entries.front();
+      const Owner owner =
+          target.keep_owner ? Owner{first.st.st_uid, first.st.st_gid} : target.owner;
+      MBX_RETURN_IF_ERROR(MakeDestination(root, destination, first, owner));
     } else if (is_directory) {
       MBX_RETURN_IF_ERROR(root.MakeDirs(destination, kParentMode));
       name = match.name;

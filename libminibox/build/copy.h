@@ -18,6 +18,7 @@ struct CopyTarget {
   std::string destination{};    // absolute, clean
   bool into_directory = false;  // written as a directory
   Owner owner{};
+  bool keep_owner = false;  // that of each source instead
   // Modification times become this; those of a block's root are kept (spec §8.7).
   int64_t epoch = 0;
 };

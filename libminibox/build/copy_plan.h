@@ -37,7 +37,8 @@ struct CopyPlan {
   std::vector<CopyMatch> matches{};
   std::vector<std::string> notes{};  // entries left out and why
 
-  std::vector<KeyEntry> Key() const;
+  // `with_owner`: that of the sources counts too.
+  std::vector<KeyEntry> Key(bool with_owner = false) const;
 };
 
 // `chmod` replaces the modes; directories gain x where they have r. What cannot be read is an

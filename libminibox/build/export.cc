@@ -40,8 +40,10 @@ StatusOr<oci::Descriptor> ExportImage(const ImageParts& parts, const StoreParts&
                                     .size = config_json.size()},
                          .layers = parts.base->layers};
   for (const auto& layer : parts.layers) {
+    const std::string_view type =
+        layer.compression == archive::Compression::kZstd ? oci::kOciLayerZstd : oci::kOciLayerGzip;
     manifest.layers.push_back(
-        {.media_type = std::string(oci::kOciLayerGzip), .digest = layer.blob, .size = layer.size});
+        {.media_type = std::string(type), .digest = layer.blob, .size = layer.size});
   }
   const std::string manifest_json = oci::SerializeManifest(manifest);
   const Digest manifest_digest = oci::DigestOf(manifest_json);

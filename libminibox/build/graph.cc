@@ -61,6 +61,9 @@ class GraphBuilder {
                                                                : graph_.nodes[i].build_needs;
         for (const auto& name : instruction.blocks) AddEdge(i, name, kind);
         if (instruction.from) AddEdge(i, *instruction.from, kind);
+        for (const auto& mount : instruction.mounts) {
+          if (mount.from) AddEdge(i, {*mount.from, mount.from_offset}, kind);
+        }
       }
       Graph::Node& node = graph_.nodes[i];
       node.dependencies = node.needs;

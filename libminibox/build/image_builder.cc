@@ -9,6 +9,7 @@
 #include "build/build_log.h"
 #include "build/build_session.h"
 #include "build/build_state.h"
+#include "build/describe_plan.h"
 #include "core/errors.h"
 #include "core/status_macros.h"
 #include "core/thread.h"
@@ -27,7 +28,8 @@ struct ImageBuilder::Impl {
               .max_parallel =
                   options.max_parallel > 0
                       ? options.max_parallel
-                      : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))} {}
+                      : std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
+              .digests = build::FileDigests(store.impl_->root)} {}
 
   static build::StoreParts MakeStoreParts(const Store& store) {
     const std::shared_ptr<Store::Impl>& impl = store.impl_;
@@ -100,6 +102,11 @@ std::vector<Diagnostic> ImageBuilder::Check(std::string_view minibox_file) {
 
 Status ImageBuilder::Validate(const BuildOptions& options) const {
   return build::CheckBuild(options, impl_->parts.store).status();
+}
+
+StatusOr<BuildPlan> ImageBuilder::Plan(const BuildOptions& options, std::stop_token stop) const {
+  MBX_ASSIGN_OR_RETURN(build::CheckedBuild checked, build::CheckBuild(options, impl_->parts.store));
+  return build::DescribePlan(impl_->parts, options, std::move(checked), std::move(stop));
 }
 
 StatusOr<ImageInfo> ImageBuilder::Build(const BuildOptions& options, const BuildEventFn& events,

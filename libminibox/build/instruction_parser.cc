@@ -48,7 +48,6 @@ class InstructionParser {
       case Directive::kStart:
       case Directive::kEntrypoint:
       case Directive::kShell:
-      case Directive::kRun:
       case Directive::kHealthcheck:
         return WordReader::Variables::kLiteral;
       default:
@@ -111,10 +110,8 @@ class InstructionParser {
         return Fail(option->offset,
                     core::StrCat("unknown option ", Quoted(shown), Suggestion(shown, known)));
       }
-      if (shown == "--mount") {
-        return Fail(option->offset, "RUN --mount is not supported by this version");
-      }
-      if (std::find(seen.begin(), seen.end(), shown) != seen.end()) {
+      // The only one that may be repeated.
+      if (shown != "--mount" && std::find(seen.begin(), seen.end(), shown) != seen.end()) {
         return Fail(option->offset, core::StrCat("option '", shown, "' is given twice"));
       }
       seen.push_back(shown);
@@ -128,6 +125,7 @@ class InstructionParser {
         return Fail(option->offset, core::StrCat("option '", shown,
                                                  takes_value ? "' needs a value" : "' takes none"));
       }
+      if (shown == "--prod") out_.prod = true;
       if (value && !TakeOption(shown, option->offset, std::move(*value))) return false;
     }
     return !reader_.failed();
@@ -142,6 +140,11 @@ class InstructionParser {
       out_.chmod = std::move(value);
     } else if (name == "--from") {
       return TakeFrom(value.Text(), value.offset);
+    } else if (name == "--mount") {
+      auto mount = ParseMountOption(value, offset, diagnostics_);
+      if (!mount) return false;
+      if (mount->from) return TakeMountFrom(std::move(*mount));
+      out_.mounts.push_back(std::move(*mount));
     } else if (name == "--network") {
       out_.network = value.Text();
       if (out_.network != "bridge" && out_.network != "none") {
@@ -172,6 +175,17 @@ class InstructionParser {
     }
     if (*duration == 0) return Fail(offset, core::StrCat("'", name, "' may not be zero"));
     (name == "--interval" ? out_.interval_ns : out_.timeout_ns) = *duration;
+    return true;
+  }
+
+  bool TakeMountFrom(MountOption mount) {
+    if (format_ == File::Format::kLinear) {
+      return Fail(mount.from_offset, "a linear file has no blocks to mount from");
+    }
+    if (!IsValidBlockName(*mount.from)) {
+      return Fail(mount.from_offset, core::StrCat("malformed block name ", Quoted(*mount.from)));
+    }
+    out_.mounts.push_back(std::move(mount));
     return true;
   }
 
@@ -226,7 +240,8 @@ class InstructionParser {
       case Directive::kRun:
         return ParseRun();
       case Directive::kAutoDeps:
-        return Fail(out_.offset, "AUTO-DEPS is not supported by this version");
+        if (reader_.AtEnd()) return !reader_.failed();
+        return FailHere("surplus argument: AUTO-DEPS takes none");
       case Directive::kCopy:
         return ParseCopy();
     }

@@ -20,6 +20,7 @@ inline constexpr int kMaxNesting = 32;
 inline constexpr size_t kMaxExpansionBytes = 64u << 20;
 // Per answer (spec §7.9).
 inline constexpr size_t kMaxDiagnostics = 20;
+inline constexpr size_t kMaxSecretBytes = 1u << 20;
 // Lower directories of one overlay.
 inline constexpr size_t kMaxStack = 500;
 // A line of output is split here.

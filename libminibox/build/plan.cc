@@ -2,6 +2,7 @@
 #include "build/plan.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "build/limits.h"
@@ -66,6 +67,7 @@ struct BlockState {
   Changes all{};  // column 1, NEEDs, own
   Changes own{};  // NEEDs, own: what a block that needs this one inherits
   std::vector<Action> actions{};
+  const Instruction* auto_deps = nullptr;        // to be done last
   std::shared_ptr<const Variables> variables{};  // of the present scope, made when needed
 };
 
@@ -141,6 +143,7 @@ class Planner {
     }
     plan_.blocks[index].start_workdir = state.workdir;
     for (const auto& line : file_.blocks[index].instructions) Apply(line, state, false);
+    if (state.auto_deps != nullptr) AddAutoDeps(*state.auto_deps, state);
     plan_.blocks[index].actions = std::move(state.actions);
   }
 
@@ -252,7 +255,11 @@ class Planner {
       case Directive::kBlock:
       case Directive::kNeed:
       case Directive::kBneed:
+        return;
       case Directive::kAutoDeps:
+        if (file_.format == File::Format::kLinear) return AddAutoDeps(line, state);
+        // The last action of its block, wherever it stands.
+        state.auto_deps = &line;
         return;
     }
   }
@@ -368,6 +375,28 @@ class Planner {
     action.network = line.network;
     action.canonical = {"RUN"};
     if (!line.network.empty()) action.canonical.push_back("--network=" + line.network);
+    for (const auto& option : line.mounts) {
+      auto mount = PlanMount(
+          option, state.workdir, [&](const Word& word) { return Expand(word, state); },
+          diagnostics_);
+      if (!mount) continue;
+      if (option.from) mount->from = FindBlock(file_, *option.from);
+      const bool taken =
+          std::any_of(action.mounts.begin(), action.mounts.end(), [&](const StepMount& other) {
+            return !mount->target.empty() && other.target == mount->target;
+          });
+      if (taken) {
+        Error(option.offset, core::StrCat("two mounts on ", Quoted(mount->target)));
+        continue;
+      }
+      action.mounts.push_back(std::move(*mount));
+    }
+    // Parents first, and one key whatever the order in which they are written.
+    std::sort(action.mounts.begin(), action.mounts.end(),
+              [](const StepMount& a, const StepMount& b) {
+                return std::tie(a.target, a.canonical) < std::tie(b.target, b.canonical);
+              });
+    for (const auto& mount : action.mounts) action.canonical.push_back(mount.canonical);
     if (line.json) {
       action.argv = *line.json;
       action.canonical.push_back("exec");
@@ -380,6 +409,14 @@ class Planner {
       action.argv.push_back(line.shell_text);
       action.canonical.insert(action.canonical.end(), {"shell", line.shell_text});
     }
+    state.actions.push_back(std::move(action));
+  }
+
+  void AddAutoDeps(const Instruction& line, BlockState& state) {
+    Action action = NewAction(line, state);
+    action.prod = line.prod;
+    action.canonical = {"AUTO-DEPS"};
+    if (line.prod) action.canonical.emplace_back("--prod");
     state.actions.push_back(std::move(action));
   }
 
@@ -498,6 +535,13 @@ void WarnOfUnusedArguments(const File& file, const Arguments& arguments, Diagnos
 }
 
 }  // namespace
+
+std::string NetworkOf(const Action& action, const std::string& requested) {
+  // It narrows what the request permits, and never widens it.
+  if (action.network == "none" || requested == "none") return "none";
+  if (action.network == "bridge") return "bridge";
+  return requested;
+}
 
 Plan MakePlan(const File& file, const Graph& graph, const Arguments& arguments,
               const BaseConfigs& bases, Diagnostics& diagnostics) {

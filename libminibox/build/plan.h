@@ -15,6 +15,7 @@
 #include "build/ast.h"
 #include "build/diagnostics.h"
 #include "build/graph.h"
+#include "build/run_mounts.h"
 #include "build/scope.h"
 #include "oci/image_config.h"
 
@@ -33,7 +34,7 @@ struct Package {
 
 // One step: it leaves one snapshot.
 struct Action {
-  Directive kind = Directive::kRun;  // kRun, kPkg, kCopy, kWorkdir
+  Directive kind = Directive::kRun;  // kRun, kPkg, kCopy, kWorkdir, kAutoDeps
   size_t offset = 0;                 // of the keyword
   std::string display{};             // for people
   // Keyword, sorted options and arguments after expansion: goes into the key.
@@ -47,7 +48,9 @@ struct Action {
   std::vector<std::string> argv{};  // kRun
   std::string script{};             // kRun: a file to execute instead of argv
   std::string network{};            // "", "bridge" or "none": as RUN --network says
+  std::vector<StepMount> mounts{};  // kRun
   std::vector<Package> packages{};  // kPkg
+  bool prod = false;                // kAutoDeps
 
   int from = -1;                       // kCopy: block, -1: the context
   std::vector<std::string> sources{};  // relative to the root they come from; "" is the root
@@ -56,6 +59,9 @@ struct Action {
   std::string chown{};                 // empty: 0:0
   std::optional<mode_t> chmod{};
 };
+
+// "bridge", "none" or "host": what RUN --network leaves of what the request permits.
+std::string NetworkOf(const Action& action, const std::string& requested);
 
 struct PlannedBlock {
   std::string start_workdir = "/";

@@ -16,6 +16,12 @@ constexpr std::array<std::string_view, 4> kTargets = {"TARGETPLATFORM", "TARGETO
 
 }  // namespace
 
+std::string PlatformText(const Platform& platform) {
+  std::string text = platform.os + "/" + platform.architecture;
+  if (!platform.variant.empty()) text += "/" + platform.variant;
+  return text;
+}
+
 bool IsProxyArgument(std::string_view name) {
   return std::any_of(kProxies.begin(), kProxies.end(), [&](std::string_view proxy) {
     return name == proxy || name == core::AsciiLower(proxy);
@@ -47,8 +53,7 @@ const Environment::Value* Environment::Find(std::string_view name) const {
 Scope::Scope(const Arguments& arguments, bool complete)
     : complete(complete), arguments_(&arguments) {
   const Platform& platform = arguments.platform;
-  const std::string suffix = platform.variant.empty() ? "" : "/" + platform.variant;
-  values_["TARGETPLATFORM"] = platform.os + "/" + platform.architecture + suffix;
+  values_["TARGETPLATFORM"] = PlatformText(platform);
   values_["TARGETOS"] = platform.os;
   values_["TARGETARCH"] = platform.architecture;
   if (!platform.variant.empty()) values_["TARGETVARIANT"] = platform.variant;

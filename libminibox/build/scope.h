@@ -19,6 +19,9 @@
 
 namespace minibox::build {
 
+// "linux/arm64/v8".
+std::string PlatformText(const Platform& platform);
+
 // What the request brings.
 struct Arguments {
   std::map<std::string, std::string> given{};

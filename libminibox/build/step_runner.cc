@@ -2,6 +2,7 @@
 #include "build/step_runner.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,6 +111,7 @@ class Step {
     }
     MBX_RETURN_IF_ERROR(PlanSpec());
     MBX_RETURN_IF_ERROR(SetIds());
+    MBX_RETURN_IF_ERROR(GiveFilesAway());
     MBX_ASSIGN_OR_RETURN(
         cgroup_, environment_.cgroups.Create(id(), runtime::PlanLimits(request_.resources)));
     return {};
@@ -132,6 +134,7 @@ class Step {
       host_sys = AddBind(std::move(sys));
     }
     spec_.mounts = runtime::DefaultMounts(kShmBytes, /*privileged=*/false, host_sys);
+    for (const auto& point : request_.mounts) MBX_RETURN_IF_ERROR(AddMount(point));
     MBX_RETURN_IF_ERROR(BindFiles());
     spec_.masked_paths = runtime::DefaultMaskedPaths(environment_.host);
     spec_.read_only_paths = runtime::DefaultReadOnlyPaths();
@@ -153,6 +156,64 @@ class Step {
     return static_cast<int>(binds_.size()) - 1;
   }
 
+  Status AddMount(const StepMountPoint& point) {
+    init::MountOp op;
+    op.target = point.target;
+    op.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    switch (point.kind) {
+      case StepMountPoint::Kind::kTmpfs:
+        op.kind = init::MountOp::Kind::kTmpfs;
+        op.data = "mode=1777";
+        if (point.bytes > 0) op.data += core::StrCat(",size=", point.bytes);
+        break;
+      case StepMountPoint::Kind::kTree: {
+        const int own = fcntl(point.source, F_DUPFD_CLOEXEC, 0);
+        if (own < 0) return core::SysError("fcntl", point.target);
+        op.fd_index = AddBind(core::Fd(own));
+        op.id_mapped = true;
+        if (!point.writable) op.attributes |= MOUNT_ATTR_RDONLY;
+        break;
+      }
+      case StepMountPoint::Kind::kFile: {
+        core::Fd file(memfd_create("minibox-secret", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+        if (!file.valid()) return core::SysError("memfd_create", point.target);
+        MBX_RETURN_IF_ERROR(core::WriteAll(file.get(), point.content));
+        if (fchmod(file.get(), point.mode & 07777) != 0) {
+          return core::SysError("fchmod", point.target);
+        }
+        op.kind = init::MountOp::Kind::kFile;
+        op.attributes |= MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC;
+        op.fd_index = AddBind(std::move(file));
+        files_.emplace_back(op.fd_index, &point);
+        break;
+      }
+    }
+    // Before the first that lies below it, so that it hides nothing.
+    const auto child = std::find_if(
+        spec_.mounts.begin(), spec_.mounts.end(),
+        [&](const init::MountOp& other) { return other.target.starts_with(point.target + "/"); });
+    spec_.mounts.insert(child, std::move(op));
+    return {};
+  }
+
+  // A file says by its owner on the host whom it belongs to inside.
+  Status GiveFilesAway() {
+    for (const auto& [index, point] : files_) {
+      const bool fits =
+          !spec_.user_namespace || (point->uid < spec_.id_count && point->gid < spec_.id_count);
+      if (!fits) {
+        return core::InvalidArgument(
+            "mount", core::StrCat("'", core::EscapeControl(point->target), "': uid or gid exceeds ",
+                                  spec_.id_count - 1));
+      }
+      const int file = binds_[static_cast<size_t>(index)].get();
+      if (fchown(file, spec_.id_base + point->uid, spec_.id_base + point->gid) != 0) {
+        return core::SysError("fchown", point->target);
+      }
+    }
+    return {};
+  }
+
   Status BindFiles() {
     MBX_ASSIGN_OR_RETURN(const std::string resolv_conf,
                          ResolvConfText(environment_, request_.network));
@@ -168,8 +229,10 @@ class Step {
                     kPlain | MOUNT_ATTR_RDONLY);
   }
 
-  Status BindFile(const char* name, std::string_view text, mode_t mode, std::string target,
+  Status BindFile(std::string_view purpose, std::string_view text, mode_t mode, std::string target,
                   uint64_t attributes) {
+    // One directory may serve several steps, one after the other.
+    const std::string name = core::StrCat(id(), "-", purpose);
     const core::RootDir& dir = request_.dir->operation().dir();
     {
       MBX_ASSIGN_OR_RETURN(const core::Fd file,
@@ -230,6 +293,7 @@ class Step {
   runtime::RunClaim claim_;  // outlives all that it stands for
   network::Reservation reservation_;
   std::vector<core::Fd> binds_;
+  std::vector<std::pair<int, const StepMountPoint*>> files_;  // index into binds_
   init::LaunchSpec spec_;
   std::unique_ptr<kernel::Cgroup> cgroup_;
 };

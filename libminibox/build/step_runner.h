@@ -42,6 +42,24 @@ struct StepEnvironment {
   const runtime::HostFacts& host;
 };
 
+// One of RUN's mounts. Sorted by target, so that parents come first.
+struct StepMountPoint {
+  enum class Kind {
+    kTree,   // directory or file `source`, borrowed
+    kTmpfs,  // empty, discarded, the step's memory
+    kFile,   // `content` in memory, on no disk
+  };
+  Kind kind = Kind::kTree;
+  std::string target{};
+  int source = -1;
+  bool writable = false;
+  uint64_t bytes = 0;  // kTmpfs: 0: no limit but the step's
+  std::string content{};
+  mode_t mode = 0400;  // kFile
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
 struct StepRequest {
   const LayerStack* stack = nullptr;  // what lies under the step
   const SharedDirs* shared = nullptr;
@@ -52,6 +70,7 @@ struct StepRequest {
   std::string workdir = "/", user{};
   std::string network = "bridge";  // "bridge", "none", "host"
   Resources resources{};
+  std::vector<StepMountPoint> mounts{};
 };
 
 struct StepResult {

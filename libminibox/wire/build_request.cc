@@ -9,6 +9,23 @@
 
 namespace minibox::wire {
 
+namespace {
+
+void ReadPlatform(FieldReader& fields, Platform* platform) {
+  std::string text;
+  fields.Text("platform", &text);
+  if (text.empty()) return;
+  const auto parts = core::StrSplit(text, '/');
+  bool good = parts.size() == 2 || parts.size() == 3;
+  for (const auto part : parts) good = good && !part.empty();
+  if (!good) return fields.Fail(InvalidField("platform", "must be os/arch or os/arch/variant"));
+  platform->os = parts[0];
+  platform->architecture = parts[1];
+  platform->variant = parts.size() == 3 ? std::string(parts[2]) : std::string();
+}
+
+}  // namespace
+
 StatusOr<BuildRequest> ParseBuildRequest(std::string_view body) {
   MBX_ASSIGN_OR_RETURN(FieldReader fields, FieldReader::Parse(body, Strictness::kPublished));
   BuildRequest request;
@@ -30,12 +47,11 @@ StatusOr<BuildRequest> ParseBuildRequest(std::string_view body) {
   fields.OptionalInt("source_date_epoch", 0, INT64_MAX / 1'000'000'000, &epoch);
   options.source_date_epoch = epoch.value_or(0);
   ReadStepLimits(fields, &options.step_resources);
-  fields.Unsupported("pull");
-  fields.Unsupported("platform");
-  fields.Unsupported("secrets");
-  std::string compression;
-  fields.Text("compression", &compression);
-  if (!compression.empty() && compression != "gzip") fields.Fail(NotSupported("compression"));
+  fields.Bool("pull", &options.pull);
+  ReadPlatform(fields, &options.platform);
+  fields.TextMap("secrets", &options.secrets);
+  fields.Text("compression", &options.compression);
+  fields.Text("keep_failed", &options.keep_failed);
   MBX_RETURN_IF_ERROR(fields.Finish());
   if (core::TrimSpace(options.file_text).empty()) {
     return Status(StatusCode::kInvalidArgument, "MiniBox content is required",
@@ -61,6 +77,17 @@ std::string ToJson(const BuildOptions& options) {
   if (options.source_date_epoch != 0) {
     writer.Key("source_date_epoch").Int(options.source_date_epoch);
   }
+  if (options.pull) writer.Key("pull").Bool(true);
+  if (!options.platform.architecture.empty()) {
+    std::string platform = options.platform.os + "/" + options.platform.architecture;
+    if (!options.platform.variant.empty()) platform += "/" + options.platform.variant;
+    writer.Key("platform").String(platform);
+  }
+  if (options.compression != defaults.compression) {
+    writer.Key("compression").String(options.compression);
+  }
+  if (!options.secrets.empty()) writer.Key("secrets").StringMap(options.secrets);
+  if (!options.keep_failed.empty()) writer.Key("keep_failed").String(options.keep_failed);
   WriteLimits(writer, options.step_resources);
   writer.EndObject();
   return writer.Take();

@@ -66,6 +66,7 @@ TEST(CacheKey, EverythingThatMattersChangesIt) {
       [](Input& in) { in.entries[0].link = "l"; },
       [](Input& in) { in.entries[0].capability = "c"; },
       [](Input& in) { in.entries[0].device = 5; },
+      [](Input& in) { in.entries[0].owner = "1:1"; },
       [](Input& in) { in.entries.clear(); },
       [](Input& in) { in.entries.push_back(in.entries[0]); },
   };

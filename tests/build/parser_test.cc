@@ -126,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "MiniBox:4:7: network 'lan' is neither 'bridge' nor 'none'",
                 "MiniBox:5:8: option '--chown' needs a value",
                 "MiniBox:6:18: option '--chmod' is given twice",
-                "MiniBox:7:7: RUN --mount is not supported by this version"}},
+                "MiniBox:7:7: --mount needs type=cache, secret, tmpfs or bind"}},
         Golden{"json",
                "BASE a\nBLOCK x\n  RUN [\"a\", ]\n  START [\"a\" b\n  COPY [\"a\"]\n",
                {"MiniBox:3:7: malformed JSON: expected an array of strings",
@@ -157,8 +157,8 @@ INSTANTIATE_TEST_SUITE_P(
                {"MiniBox:4:4: unterminated quote"}},
         Golden{"bytes", "BASE a\nLABEL a=\xff\n", {"MiniBox:2:9: invalid UTF-8"}},
         Golden{"auto_deps",
-               "BASE a\nBLOCK x\n  AUTO-DEPS --prod\n",
-               {"MiniBox:3:3: AUTO-DEPS is not supported by this version"}}),
+               "BASE a\nBLOCK x\n  AUTO-DEPS --prod\n  AUTO-DEPS now\n",
+               {"MiniBox:4:13: surplus argument: AUTO-DEPS takes none"}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Parser, NulByteIsAnError) {

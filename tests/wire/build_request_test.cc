@@ -43,15 +43,19 @@ TEST(BuildRequest, BlankTextIsRefused) {
   }
 }
 
-TEST(BuildRequest, WhatHasNoPlaceYetIsRefusedByName) {
-  for (const auto& [field, name] : {std::pair{R"("pull":true)", "pull"},
-                                    {R"("platform":"linux/arm64")", "platform"},
-                                    {R"("secrets":{"a":"b"})", "secrets"},
-                                    {R"("compression":"zstd")", "compression"}}) {
-    const auto request = With(field);
-    ASSERT_FALSE(request.ok()) << field;
-    EXPECT_EQ(request.status().field(), name);
+TEST(BuildRequest, LaterFieldsAreRead) {
+  const auto request = With(R"("pull":true,"platform":"linux/arm64/v8","secrets":{"a":"b\n"},)"
+                            R"("compression":"zstd","keep_failed":"app:failed")");
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  for (const auto& round : {*request, *ParseBuildRequest(ToJson(request->options))}) {
+    EXPECT_TRUE(round.options.pull);
+    EXPECT_EQ(round.options.platform.architecture, "arm64");
+    EXPECT_EQ(round.options.platform.variant, "v8");
+    EXPECT_EQ(round.options.secrets.at("a"), "b\n");
+    EXPECT_EQ(round.options.compression, "zstd");
+    EXPECT_EQ(round.options.keep_failed, "app:failed");
   }
+  EXPECT_EQ(With(R"("platform":"arm64")").status().field(), "platform");
 }
 
 TEST(BuildRequest, WrongTypesNameTheField) {

@@ -136,6 +136,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddContainerCommands(app, session);
   AddExecCommands(app, session);
   AddEventCommands(app, session);
+  AddBuildCommand(app, session);
   AddImageCommands(app, session);
   AddVolumeCommands(app, session);
   AddNetworkCommands(app, session);

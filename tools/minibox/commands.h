@@ -31,6 +31,8 @@ class Session {
   Terminal& terminal() { return terminal_; }
   std::string host{};             // --host
   std::function<int()> action{};  // what the chosen command does
+  // How the text of an error answer is shown, if not as it is.
+  std::function<std::string(std::string_view)> error_view{};
 
   // Connects with --host, MINIBOX_API and MINIBOX_API_TOKEN, and sends. An error of the connection
   // or the daemon has been shown then; warnings are shown in any case.
@@ -73,6 +75,7 @@ struct ListFlags {
 };
 
 void AddChangeCommands(CLI::App& app, Session& session);
+void AddBuildCommand(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);
 void AddEventCommands(CLI::App& app, Session& session);

@@ -73,7 +73,9 @@ bool Session::Accept(const Reply& reply, int status) {
   if (reply.status != status) {
     const auto code = wire::ParseInt64(reply.Header("X-Minibox-Exit-Code").value_or(""));
     start_failure_ = code ? static_cast<int>(*code) : kEngineFailure;
-    terminal_.Error(reply.body.empty() ? wire::StrCat("HTTP status ", reply.status) : reply.body);
+    const std::string text =
+        reply.body.empty() ? wire::StrCat("HTTP status ", reply.status) : reply.body;
+    terminal_.Error(error_view ? error_view(text) : text);
     return false;
   }
   return true;

@@ -24,6 +24,9 @@ class Terminal {
   void Warning(std::string_view text) const;  // "!!  <text>"
   void Error(std::string_view text) const;    // "[error] <text>"
 
+  // Whether stdout shows what moves a cursor.
+  bool CanMoveCursor() const { return colour_out_; }
+
   // For stdout: `text` in that colour if stdout takes colours.
   std::string Paint(Colour colour, std::string_view text) const;
   // A line of a build log: its leading "[tag]" in bold cyan.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include "handlers.h"
 #include "params.h"
+#include "wire/build_plan.h"
 #include "wire/build_request.h"
 #include "wire/messages.h"
 #include "wire/text.h"
@@ -29,15 +32,35 @@ Status Check(Engine& engine, minibox::BuildOptions* options) {
   return valid;
 }
 
-void Build(Engine& engine, Exchange& exchange) {
+// The checked request; nullopt if the error has been sent.
+std::optional<minibox::BuildOptions> ReadRequest(Engine& engine, Exchange& exchange) {
   const auto body = exchange.ReadBody(kMaxBuildBody);
-  if (!body.ok()) return exchange.SendError(body.status());
-  auto request = minibox::wire::ParseBuildRequest(*body);
-  if (!request.ok()) return exchange.SendError(request.status());
-  const Status valid = Check(engine, &request->options);
-  if (!valid.ok()) return exchange.SendError(valid);
-  WarnOfUnknown(exchange, "field", request->unknown_fields);
+  Status status = body.status();
+  if (status.ok()) {
+    auto request = minibox::wire::ParseBuildRequest(*body);
+    status = request.ok() ? Check(engine, &request->options) : request.status();
+    if (status.ok()) {
+      WarnOfUnknown(exchange, "field", request->unknown_fields);
+      return std::move(request->options);
+    }
+  }
+  exchange.SendError(status);
+  return std::nullopt;
+}
 
+void Plan(Engine& engine, Exchange& exchange) {
+  const auto options = ReadRequest(engine, exchange);
+  if (!options) return;
+  std::stop_source stop;
+  const std::stop_callback gone(exchange.gone(), [&] { stop.request_stop(); });
+  const auto plan = engine.builder.Plan(*options, stop.get_token());
+  if (!plan.ok()) return exchange.SendError(plan.status());
+  exchange.SendJson(minibox::wire::ToJson(*plan));
+}
+
+void Build(Engine& engine, Exchange& exchange) {
+  const auto options = ReadRequest(engine, exchange);
+  if (!options) return;
   std::stop_source stop;
   const std::stop_callback gone(exchange.gone(), [&] { stop.request_stop(); });
   const std::stop_callback closing(engine.operations.get_token(), [&] { stop.request_stop(); });
@@ -50,7 +73,7 @@ void Build(Engine& engine, Exchange& exchange) {
     return stream.Write(json_lines ? minibox::wire::LogLine(text) : StrCat(text, "\n"));
   };
   const auto image = engine.builder.Build(
-      request->options, [&](const minibox::BuildEvent& event) { return write_line(event.text); },
+      *options, [&](const minibox::BuildEvent& event) { return write_line(event.text); },
       stop.get_token());
   // The builder's last line is the result, unless what Validate() had seen was gone by then.
   Status sent;
@@ -64,7 +87,8 @@ void Build(Engine& engine, Exchange& exchange) {
 }  // namespace
 
 std::vector<Route> BuildRoutes(Engine& engine) {
-  return {{"POST", "/containers/build", Bind(engine, Build)}};
+  return {{"POST", "/containers/build", Bind(engine, Build)},
+          {"POST", "/containers/build/plan", Bind(engine, Plan)}};
 }
 
 }  // namespace miniboxd
