@@ -8,6 +8,7 @@
 #include "minibox/image_builder.h"
 #include "minibox/log.h"
 #include "minibox/network.h"
+#include "minibox/registry.h"
 #include "minibox/runtime.h"
 #include "minibox/stats.h"
 #include "minibox/status.h"

@@ -40,7 +40,11 @@ const oci::Descriptor* FindReference(const Entries& entries, const ImageRef& ref
   // "name:tag@digest", not registered as such: the digest decides what it is, and the rest has
   // to be true of it.
   for (const oci::Descriptor& entry : entries) {
-    if (entry.digest.ToString() != ref.digest()) continue;
+    // Either the manifest's own digest or that of the index it was taken from.
+    if (entry.digest.ToString() != ref.digest() &&
+        AnnotationOf(entry, kSourceDigest) != ref.digest()) {
+      continue;
+    }
     const auto other = ImageRef::Parse(NormalisedName(entry));
     if (other.ok() && other->registry() == ref.registry() &&
         other->repository() == ref.repository() &&
@@ -65,6 +69,9 @@ StatusOr<const oci::Descriptor*> FindPrefix(const BlobStore& blobs, const Entrie
   for (const oci::Descriptor& entry : entries) {
     if (!seen.emplace(entry.digest, true).second) continue;
     bool match = entry.digest.hex().starts_with(prefix);
+    if (const auto source = Digest::Parse(AnnotationOf(entry, kSourceDigest)); source.ok()) {
+      match |= source->hex().starts_with(prefix);
+    }
     if (!match && oci::IsManifest(entry.media_type)) {
       const auto manifest = ReadManifest(blobs, entry.digest);
       if (manifest.ok()) {

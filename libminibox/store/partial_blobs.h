@@ -28,6 +28,7 @@ namespace minibox::store {
 class PartialBlob {
  public:
   PartialBlob(PartialBlob&&) noexcept = default;
+  PartialBlob& operator=(PartialBlob&&) noexcept = default;
   uint64_t size() const { return size_; }
   const core::Fd& file() const { return file_; }
   Status Append(std::string_view bytes);

@@ -36,15 +36,16 @@ bool HasEntry(const std::vector<oci::Descriptor>& entries, const Digest& digest)
 
 }  // namespace
 
+std::string_view AnnotationOf(const oci::Descriptor& entry, std::string_view key) {
+  const auto found = entry.annotations.find(std::string(key));
+  return found == entry.annotations.end() ? std::string_view() : found->second;
+}
+
 std::string NormalisedName(const oci::Descriptor& entry) {
-  const auto annotation = [&](std::string_view key) -> std::string_view {
-    const auto found = entry.annotations.find(std::string(key));
-    return found == entry.annotations.end() ? std::string_view() : found->second;
-  };
   // Of other tools' entries either may be missing, and neither need be a name in our sense
   // (a bare tag, a title).
   for (const std::string_view key : {kImageName, kRefName}) {
-    const std::string_view text = annotation(key);
+    const std::string_view text = AnnotationOf(entry, key);
     if (text.empty()) continue;
     if (const auto ref = ImageRef::Parse(text); ref.ok()) return ref->ToString();
   }

@@ -17,11 +17,17 @@ namespace minibox::store {
 
 inline constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 inline constexpr std::string_view kImageName = "io.containerd.image.name";
+// What the registry gave for the reference: of the index, if the image came out of one.
+inline constexpr std::string_view kSourceDigest = "io.minibox.source.digest";
+// "host/path,…": repositories that are known to have the image's blobs.
+inline constexpr std::string_view kSourceRepositories = "io.minibox.source.repositories";
 
 // Of an index entry: the normalised reference, and the name as last registered. Empty if it has
 // no name, or none that is an image reference.
 std::string NormalisedName(const oci::Descriptor& entry);
 std::string ShownName(const oci::Descriptor& entry);
+// An annotation; empty if there is none.
+std::string_view AnnotationOf(const oci::Descriptor& entry, std::string_view key);
 
 // Gives `manifest` the names, for an edit of References::Update; see References::Register.
 void SetNames(std::vector<oci::Descriptor>& entries, const oci::Descriptor& manifest,

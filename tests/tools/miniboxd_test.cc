@@ -238,7 +238,7 @@ TEST_F(MiniboxdTest, TheCommandLineReportsWhatItIsTold) {
   EXPECT_EQ(daemon.Cli({"ps", "--json"}).out, "[]\n");
   EXPECT_EQ(daemon.Cli({"ps", "-q"}).out, "");
   EXPECT_EQ(daemon.Cli({"images"}).out, "REPOSITORY   TAG   IMAGE ID   SIZE\n");
-  const Finished missing = daemon.Cli({"run", "absent"});
+  const Finished missing = daemon.Cli({"run", "--pull", "never", "absent"});
   EXPECT_EQ(missing.status, 125);
   EXPECT_EQ(missing.out, "");
   EXPECT_NE(missing.err.find("[error] image not found"), std::string::npos) << missing.err;

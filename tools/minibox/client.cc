@@ -261,6 +261,7 @@ StatusOr<Reply> Client::Send(const Call& call) {
     headers = curl_slist_append(headers, line.c_str());
   };
   if (!impl_->token.empty()) add_header("Authorization: Bearer " + impl_->token);
+  for (const auto& [name, value] : call.headers) add_header(StrCat(name, ": ", value));
   if (call.upload_fd) {
     add_header("Content-Type: application/x-tar");
     add_header("Transfer-Encoding: chunked");

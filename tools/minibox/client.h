@@ -31,6 +31,7 @@ struct Call {
   std::string method = "GET";
   std::string path{};
   Query query{};
+  std::vector<std::pair<std::string, std::string>> headers{};
   std::string body{};                            // JSON
   std::optional<int> upload_fd{};                // sent instead of `body`, to its end
   std::function<bool(std::string_view)> sink{};  // takes the body of a 200; false ends the call

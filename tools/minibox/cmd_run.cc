@@ -11,6 +11,7 @@
 #include "run_flags.h"
 #include "stream.h"
 #include "wire/container.h"
+#include "transfer.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
@@ -115,6 +116,9 @@ void AddRunCommands(CLI::App& app, Session& session) {
       session.action = [&session, flags, run, arguments = command->remaining()] {
         const auto request = flags->Request(arguments);
         if (!request.ok()) return session.Usage(request.status().message());
+        if (!ProvideImage(session, flags->pull(), request->spec.image, flags->platform())) {
+          return kEngineFailure;
+        }
         const auto cidfile = CidFile::Create(session, flags->cidfile());
         if (!cidfile) return kEngineFailure;
         if (!run) return Detached(session, "/containers/create", *request, *cidfile);

@@ -138,6 +138,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddEventCommands(app, session);
   AddBuildCommand(app, session);
   AddImageCommands(app, session);
+  AddRegistryCommands(app, session);
   AddVolumeCommands(app, session);
   AddNetworkCommands(app, session);
   AddObserveCommands(app, session);

@@ -83,6 +83,7 @@ void AddImageCommands(CLI::App& app, Session& session);
 void AddLifecycleCommands(CLI::App& app, Session& session);
 void AddNetworkCommands(CLI::App& app, Session& session);
 void AddObserveCommands(CLI::App& app, Session& session);
+void AddRegistryCommands(CLI::App& app, Session& session);
 void AddRunCommands(CLI::App& app, Session& session);
 void AddSystemCommands(CLI::App& app, Session& session);
 void AddVolumeCommands(CLI::App& app, Session& session);

@@ -257,6 +257,13 @@ void RunFlags::AddTo(CLI::App& command, bool run) {
   command.add_flag("--read-only", read_only_, "read-only root file system");
   command.add_option("--userns", userns_, "auto (default) or host");
   list("--sysctl", sysctls_, "key=value");
+  command.add_option("--pull", pull_, "fetch the image first: missing (default), always or never")
+      ->check([](const std::string& value) {
+        return value == "missing" || value == "always" || value == "never"
+                   ? ""
+                   : "must be missing, always or never";
+      });
+  command.add_option("--platform", platform_, "of an image that is pulled: os/arch[/variant]");
   command.add_option("--cidfile", cidfile_, "write the id to this new file");
 }
 

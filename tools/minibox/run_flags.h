@@ -25,6 +25,8 @@ class RunFlags {
 
   const std::string& cidfile() const { return cidfile_; }
   const std::string& detach_keys() const { return detach_keys_; }
+  const std::string& pull() const { return pull_; }  // "missing", "always", "never"
+  const std::string& platform() const { return platform_; }
 
  private:
   Status ReadResources(Resources* out) const;
@@ -43,6 +45,7 @@ class RunFlags {
   std::string user_, workdir_, name_, hostname_, project_;
   std::optional<std::string> entrypoint_;
   std::string stop_signal_, timeout_, seccomp_, userns_, cidfile_;
+  std::string pull_ = "missing", platform_;
   std::vector<std::string> cap_add_, cap_drop_, sysctls_;
   bool db_mode_ = false;
   std::vector<std::string> devices_;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "auth.h"
+#include "registry_config.h"
 #include "wire/text.h"
 
 namespace miniboxd {
@@ -43,6 +44,9 @@ class Reader {
       status_ = Status(StatusCode::kInvalidArgument, StrCat(name, ": ", why),
                        {.reason = "invalid_argument", .field = std::string(name)});
     }
+  }
+  void Fail(const Status& status) {
+    if (status_.ok()) status_ = status;
   }
   void Flag(const char* name, bool* out) {
     const std::string value = Get(name);
@@ -159,11 +163,6 @@ void CheckUnused(Reader& reader, const ServerFeatures& features) {
   for (const std::string& pool : reader.List("MINIBOX_SUBNET_POOL")) {
     if (!IsSubnet(pool)) reader.Fail("MINIBOX_SUBNET_POOL", StrCat("'", pool, "' is no subnet"));
   }
-  for (const std::string& mirror : reader.List("MINIBOX_REGISTRY_MIRRORS")) {
-    if (mirror.find("=http") == std::string::npos) {
-      reader.Fail("MINIBOX_REGISTRY_MIRRORS", "must be <registry>=<base URL>");
-    }
-  }
   bool ipv6 = false;
   reader.Flag("MINIBOX_IPV6", &ipv6);
   if (ipv6) reader.Fail("MINIBOX_IPV6", kNotSupported);
@@ -218,6 +217,12 @@ StatusOr<Config> ReadConfig(const Environment& environment, const ServerFeatures
   reader.Number("MINIBOX_BUILD_WORKERS", 1, kMaxWorkers, &config.build_workers);
   ReadLog(reader, &config);
   CheckUnused(reader, features);
+  auto registry = ReadRegistryConfig(environment);
+  if (registry.ok()) {
+    config.registry = std::move(*registry);
+  } else {
+    reader.Fail(registry.status());
+  }
   if (!reader.status().ok()) return reader.status();
   return config;
 }

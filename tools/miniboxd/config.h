@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "minibox/log.h"
+#include "minibox/registry.h"
 #include "minibox/status.h"
 
 namespace miniboxd {
@@ -34,6 +35,7 @@ struct Config {
   bool bridge_on_startup = true;
   minibox::LogSeverity log_level = minibox::LogSeverity::kInfo;
   int build_workers = 0;  // 0: number of CPUs
+  minibox::RegistryOptions registry{};
 };
 
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;

@@ -15,6 +15,7 @@ struct Engine {
   Config config;
   minibox::Store store;
   minibox::Network network;
+  minibox::Registry registry;
   minibox::Runtime runtime;
   minibox::ImageBuilder builder;
   HostPaths paths;

@@ -25,6 +25,7 @@ std::vector<Route> InspectRoutes(Engine& engine);
 std::vector<Route> LifecycleRoutes(Engine& engine);
 std::vector<Route> MetricsRoutes(Engine& engine);
 std::vector<Route> NetworkRoutes(Engine& engine);
+std::vector<Route> RegistryRoutes(Engine& engine);
 std::vector<Route> SystemRoutes(Engine& engine);
 std::vector<Route> VolumeRoutes(Engine& engine);
 std::vector<Route> AllRoutes(Engine& engine);

@@ -35,6 +35,9 @@ constexpr char kUsage[] =
     "  MINIBOX_MAX_CONNECTIONS  connections served at once (512)\n"
     "  MINIBOX_BUILD_PREFIXES   where build contexts and archives may lie\n"
     "  MINIBOX_BIND_PREFIXES    where host paths of volumes may lie (anywhere)\n"
+    "  MINIBOX_AUTH_FILE        credentials of registries (~/.docker/config.json)\n"
+    "  MINIBOX_REGISTRY_MIRRORS registry=URL, asked before the registry; comma-separated\n"
+    "  MINIBOX_REGISTRY_INSECURE  registries without TLS or with any certificate\n"
     "  MINIBOX_LOG              debug, info, warning or error, on stderr (info)\n"
     "\n"
     "Example:\n"
@@ -76,11 +79,14 @@ StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store
   auto builder =
       minibox::ImageBuilder::Create(store, *runtime, {.max_parallel = config.build_workers});
   if (!builder.ok()) return builder.status();
+  auto registry = minibox::Registry::Open(store, config.registry);
+  if (!registry.ok()) return registry.status();
   HostPaths paths(config.build_prefixes, config.data_root, config.run_dir);
   return std::unique_ptr<Engine>(new Engine{
       .config = std::move(config),
       .store = std::move(store),
       .network = std::move(*network),
+      .registry = std::move(*registry),
       .runtime = std::move(*runtime),
       .builder = std::move(*builder),
       .paths = std::move(paths),
