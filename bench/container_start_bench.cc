@@ -76,6 +76,7 @@ T OrFail(minibox::StatusOr<T> result) {
 struct Engine {
   std::string root;
   minibox::Runtime runtime;
+  minibox::Network network;
 };
 
 Engine Open() {
@@ -93,7 +94,7 @@ Engine Open() {
   auto runtime = OrFail(minibox::Runtime::Open(store, network));
   auto builder = OrFail(minibox::ImageBuilder::Create(store, runtime));
   OrFail(builder.Build({.image = "bench", .file_text = "BASE base.tar", .context = context}));
-  return {root, runtime};
+  return {root, runtime, network};
 }
 
 Engine& engine() {
@@ -140,7 +141,7 @@ int main(int argc, char** argv) {
   }
   benchmark::RunSpecifiedBenchmarks();
   breakdown.Print("Start");
-  (void)engine().runtime;
+  (void)engine().network.Remove("bridge");
   std::filesystem::remove_all(engine().root);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,14 +23,36 @@ struct NetworkOptions {
   std::filesystem::path event_dir{};
   std::string default_bridge = "minibox0";
   std::string default_subnet = "172.19.0.0/24";
+  // Where other networks get their subnets from, and the default one if its own is not free.
+  std::vector<std::string> subnet_pool{"172.19.0.0/16", "10.219.0.0/16"};
+  // The host's resolver configuration.
+  std::filesystem::path resolv_conf = "/etc/resolv.conf";
+};
+
+struct NetworkSpec {
+  std::string name{};     // spec §3; not "bridge", "host", "none", "container"
+  std::string subnet{};   // CIDR, prefix 8 to 29; empty: the next free /24 of the pool
+  std::string gateway{};  // the bridge's address; empty: the subnet's first
+  bool internal = false;  // no way out and none in
+  bool dns = true;        // a name server on the gateway's address
+  uint32_t mtu = 0;       // 0: that of the host's default route
+  Labels labels{};
+};
+
+struct NetworkMember {
+  std::string ip{}, mac{};
 };
 
 struct NetworkInfo {
-  std::string name{};                     // "bridge" for the default network
-  std::string bridge{};                   // interface on the host
-  std::string subnet{};                   // CIDR
-  std::string gateway{};                  // the bridge's address
-  std::vector<std::string> containers{};  // ids with an address on it
+  std::string id{};       // 8 hex digits
+  std::string name{};     // "bridge" for the default network
+  std::string bridge{};   // interface on the host
+  std::string subnet{};   // CIDR
+  std::string gateway{};  // the bridge's address
+  bool internal = false, dns = true;
+  uint32_t mtu = 0;  // 0: that of the host's default route
+  Labels labels{};
+  std::map<std::string, NetworkMember> containers{};  // by id, those with an address on it
 };
 
 struct PortMapping {
@@ -52,7 +75,13 @@ class MINIBOX_EXPORT Network {
 
   // Sets the default bridge and the firewall table up, or repairs them. Idempotent.
   StatusOr<NetworkInfo> EnsureDefault();
+  // The default network first, then by name.
   StatusOr<std::vector<NetworkInfo>> List() const;
+  StatusOr<NetworkInfo> Inspect(std::string_view name) const;  // kNotFound "network_not_found"
+  // A network with a bridge of its own, isolated from all others. kInvalidArgument names the
+  // field; kFailedPrecondition "name_in_use", "subnet_conflict" (names the interface whose route
+  // overlaps an explicit subnet). Leaves nothing on failure.
+  StatusOr<NetworkInfo> Create(const NetworkSpec& spec);
   // Removes the bridge and, with the last one, the firewall table. For the default
   // network ("bridge") it comes back with the next container that needs it.
   // kNotFound "network_not_found"; kFailedPrecondition "network_in_use".
@@ -60,6 +89,13 @@ class MINIBOX_EXPORT Network {
   // Deletes interfaces, firewall entries and leases whose container is not in `live`
   // (container ids) and restores the entries that a live one lacks. Safe at any time.
   Status Reconcile(const std::vector<std::string>& live);
+  // A TCP listener of this process on one loopback address. Where it alone is in the way of a
+  // port that is to be published on all addresses, the port is published on all others, with a
+  // warning (spec §13.4).
+  void SetApiListener(std::string_view ip, uint16_t port);
+  // What keeps networks from working that only the host's administrator can change: subnets
+  // that overlap routes of the host, firewall chains of others that drop forwarded traffic.
+  StatusOr<std::vector<std::string>> Warnings() const;
 
  private:
   friend class Runtime;

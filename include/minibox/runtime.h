@@ -87,7 +87,9 @@ struct ContainerSpec {
   std::vector<std::string> env{};  // "KEY=value", or "KEY" to remove one of the image's
   std::string working_dir{}, user{}, hostname{};
   std::vector<Mount> mounts{};
-  std::string network = "bridge";  // "bridge", "none", "host"
+  // "bridge", "none", "host", "container:<id>", or networks' names in a comma list
+  std::string network = "bridge";
+  std::string ip{}, mac{};  // on the first network; empty: assigned
   std::vector<PortMapping> ports{};
   bool publish_all = false;  // every port that the image exposes on a free one of the host
   std::vector<std::string> dns{};
@@ -127,6 +129,11 @@ struct ExitStatus {
   TimePoint at{};
 };
 
+struct NetworkAttachment {
+  std::string network{};
+  std::string ip{}, mac{}, gateway{};
+};
+
 struct ContainerInfo {
   ContainerId id;
   std::string image{};         // as requested
@@ -145,7 +152,8 @@ struct ContainerInfo {
   int restart_count = 0;                    // by the policy, since the last start by a user
   std::optional<TimePoint> next_restart{};  // end of the pause before the policy's next start
   std::vector<PortMapping> ports{};         // free ports filled in
-  std::string ip{}, mac{}, gateway{};
+  std::string ip{}, mac{}, gateway{};       // on the first network
+  std::vector<NetworkAttachment> networks{};
   Labels labels{};
   std::vector<std::string> warnings{};
 };

@@ -70,7 +70,7 @@ struct ImageBuilder::Impl {
     };
     network.release = [net](std::string_view container) { return net->Release(container); };
     network.set_up_loopback = [net](int rtnetlink) { return net->SetUpLoopback(rtnetlink); };
-    network.resolv_conf = [net] { return net->ResolvConf({}); };
+    network.resolv_conf = [net] { return net->ResolvConf({}, "bridge"); };
     return {.data_root = *store.root,
             .launcher = *runtime.launcher,
             .cgroups = *runtime.cgroups,

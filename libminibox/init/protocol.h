@@ -41,6 +41,9 @@ enum class Message : uint32_t {
   kReady,
   kExecuting,
   kExec,
+  // dns_protocol.h
+  kDnsServe = 32,
+  kDnsServing,
   // monitor.sock
   kHello = 64,
   kSignal,

@@ -325,6 +325,33 @@ StatusOr<std::vector<NftRuleName>> Nftables::ListRules(NftFamily family, std::st
   return rules;
 }
 
+StatusOr<std::vector<NftForwardDrop>> Nftables::ListForwardDrops() {
+  std::vector<NftForwardDrop> drops;
+  constexpr std::pair<uint8_t, const char*> kFamilies[] = {{NFPROTO_IPV4, "ip"},
+                                                           {NFPROTO_INET, "inet"}};
+  for (const auto& [family, name] : kFamilies) {
+    NetlinkBatch batch;
+    PutNfHeader(batch.Add(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP,
+                          "list nftables chains", name),
+                family, 0);
+    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> replies, socket_.Exchange(batch));
+    for (const std::string& reply : replies) {
+      const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
+      if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN)) continue;
+      const auto chain = NewChain();
+      if (nftnl_chain_nlmsg_parse(header, chain.get()) != 0 ||
+          !nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM) ||
+          nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
+          nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) != NF_DROP) {
+        continue;
+      }
+      drops.push_back({name, nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE),
+                       nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)});
+    }
+  }
+  return drops;
+}
+
 StatusOr<uint32_t> Nftables::Generation() {
   NetlinkBatch batch;
   PutNfHeader(batch.Add(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_ACK,

@@ -144,6 +144,12 @@ struct NftRuleName {
   friend bool operator==(const NftRuleName&, const NftRuleName&) = default;
 };
 
+// A base chain that somebody has in the forwarding path of IPv4 packets, and whose policy is to
+// drop them.
+struct NftForwardDrop {
+  std::string family{}, table{}, chain{};
+};
+
 // The firewall of the network namespace of the thread that opened it. Not thread-safe. Keep it
 // for long: to close it the kernel waits until all that transactions removed is freed, which
 // takes RCU grace periods (10 ms and more).
@@ -154,6 +160,7 @@ class Nftables {
   Status Commit(NftTransaction& transaction);
   // The rules of a table, chain by chain in their order; empty if there is no such table.
   StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view table);
+  StatusOr<std::vector<NftForwardDrop>> ListForwardDrops();
   // Counts the transactions of everybody: as long as it stays, nothing was changed.
   StatusOr<uint32_t> Generation();
 

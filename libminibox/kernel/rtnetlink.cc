@@ -401,13 +401,14 @@ Status Rtnetlink::SetUpLoopback() {
   return socket_.Send(batch);
 }
 
-Status Rtnetlink::SetUpEndpoint(const Address& address, uint32_t gateway) {
+Status Rtnetlink::SetUpEndpoint(const Address& address, std::optional<uint32_t> gateway) {
   NetlinkBatch batch;
   AddSetLoopbackUp(batch);
   nlmsghdr* message = batch.Add(RTM_SETLINK, NLM_F_ACK, "set link up", "in the container");
   PutLinkHeader(message, address.link, IFF_UP);
   PutNoIpv6Addresses(message);
   AddAddAddress(batch, address, RTM_NEWADDR, "add address");
+  if (!gateway) return socket_.Send(batch);
 
   message = batch.Add(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, "add route", "default");
   auto* route = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(rtmsg)));
@@ -416,7 +417,7 @@ Status Rtnetlink::SetUpEndpoint(const Address& address, uint32_t gateway) {
   route->rtm_protocol = RTPROT_STATIC;
   route->rtm_scope = RT_SCOPE_UNIVERSE;
   route->rtm_type = RTN_UNICAST;
-  mnl_attr_put_u32(message, RTA_GATEWAY, htonl(gateway));
+  mnl_attr_put_u32(message, RTA_GATEWAY, htonl(*gateway));
   mnl_attr_put_u32(message, RTA_OIF, static_cast<uint32_t>(address.link));
   return socket_.Send(batch);
 }

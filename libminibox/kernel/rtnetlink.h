@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,8 +104,9 @@ class Rtnetlink {
 
   // For the namespace of a container, in one datagram.
   Status SetUpLoopback();
-  // Loopback up; `link` up with the address and without any of IPv6; default route.
-  Status SetUpEndpoint(const Address& address, uint32_t gateway);
+  // Loopback up; `link` up with the address and without any of IPv6; default route, if there is
+  // to be one.
+  Status SetUpEndpoint(const Address& address, std::optional<uint32_t> gateway);
 
  private:
   explicit Rtnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}

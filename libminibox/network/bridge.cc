@@ -22,12 +22,9 @@ namespace {
 
 constexpr uint32_t kDefaultMtu = 1500;
 constexpr std::chrono::seconds kLinkTimeout{5};
-constexpr std::string_view kLinkPrefix = "veth-";
 constexpr size_t kHashDigits = 8;
 constexpr const char* kIpForward = "/proc/sys/net/ipv4/ip_forward";
-
-// Pools of spec §13.1; their /24s are tried in order.
-constexpr Subnet kPools[] = {{0xac130000, 16}, {0x0adb0000, 16}};
+constexpr int kPoolPrefix = 24;
 
 // Two halves of everything are how VPNs override a default route.
 constexpr int kLongestDefaultPrefix = 1;
@@ -39,43 +36,43 @@ Status EnableForwarding() {
   return core::WriteKernelFileAt(AT_FDCWD, kIpForward, "1");
 }
 
-bool HasGateway(const std::vector<kernel::Address>& addresses, const Subnet& subnet) {
-  return addresses.size() == 1 && addresses[0].address == subnet.gateway() &&
-         addresses[0].prefix_length == subnet.prefix_length;
+bool HasGateway(const std::vector<kernel::Address>& addresses, const NetworkRecord& network) {
+  return addresses.size() == 1 && addresses[0].address == network.gateway &&
+         addresses[0].prefix_length == network.subnet.prefix_length;
 }
 
-Status SetAddress(kernel::Rtnetlink& rtnetlink, int link, const Subnet& subnet) {
+Status SetAddress(kernel::Rtnetlink& rtnetlink, int link, const NetworkRecord& network) {
   MBX_ASSIGN_OR_RETURN(const auto addresses, rtnetlink.ListAddresses(link));
   bool there = false;
   for (const kernel::Address& address : addresses) {
-    if (address.address == subnet.gateway() && address.prefix_length == subnet.prefix_length) {
+    if (address.address == network.gateway &&
+        address.prefix_length == network.subnet.prefix_length) {
       there = true;
     } else {
       MBX_RETURN_IF_ERROR(rtnetlink.DeleteAddress(address));
     }
   }
   if (there) return Status();
-  return rtnetlink.AddAddress({subnet.gateway(), subnet.prefix_length, link});
+  return rtnetlink.AddAddress({network.gateway, network.subnet.prefix_length, link});
 }
 
 }  // namespace
 
-std::string HostLinkName(std::string_view container) {
-  if (kLinkPrefix.size() + container.size() < IFNAMSIZ) {
-    return core::StrCat(kLinkPrefix, container);
-  }
-  return core::StrCat(kLinkPrefix, core::Sha256::Hex(container).substr(0, kHashDigits));
+std::string HostLinkName(std::string_view container, int index) {
+  const std::string prefix = index == 0 ? "veth-" : core::StrCat("ve", index, "-");
+  if (prefix.size() + container.size() < IFNAMSIZ) return core::StrCat(prefix, container);
+  return core::StrCat(prefix, core::Sha256::Hex(container).substr(0, kHashDigits));
 }
 
-std::string HostRoutes::Conflict(const Subnet& subnet) const {
+std::string HostRoutes::Conflict(const Subnet& subnet, std::string_view except) const {
   for (const kernel::Route& route : routes) {
     if (route.prefix_length <= kLongestDefaultPrefix || route.type == RTN_MULTICAST) continue;
     const Subnet other = {route.destination, route.prefix_length};
     if (!subnet.Overlaps(other)) continue;
-    for (const kernel::Link& link : links) {
-      if (link.index == route.link) return link.name;
-    }
-    return other.ToString();
+    const auto link = std::find_if(links.begin(), links.end(),
+                                   [&](const auto& each) { return each.index == route.link; });
+    if (link == links.end()) return other.ToString();
+    if (link->name != except) return link->name;
   }
   return "";
 }
@@ -94,32 +91,50 @@ uint32_t HostRoutes::DefaultRouteMtu() const {
   return kDefaultMtu;
 }
 
-StatusOr<HostRoutes> ReadHostRoutes(kernel::Rtnetlink& rtnetlink, std::string_view bridge) {
+StatusOr<HostRoutes> ReadHostRoutes(kernel::Rtnetlink& rtnetlink) {
   HostRoutes host;
   MBX_ASSIGN_OR_RETURN(host.links, rtnetlink.ListLinks());
   MBX_ASSIGN_OR_RETURN(host.routes, rtnetlink.ListRoutes());
-  for (const kernel::Link& link : host.links) {
-    if (link.name != bridge) continue;
-    std::erase_if(host.routes,
-                  [&](const kernel::Route& route) { return route.link == link.index; });
-  }
   return host;
 }
 
-StatusOr<Subnet> ChooseSubnet(const HostRoutes& routes, const Subnet& configured,
-                              const Subnet& previous) {
-  const std::string conflict = routes.Conflict(configured);
-  if (conflict.empty()) return configured;
-  if (previous.prefix_length != 0 && routes.Conflict(previous).empty()) return previous;
-  for (const Subnet& pool : kPools) {
-    for (Ipv4 base = pool.base; base < pool.broadcast(); base += 256) {
-      const Subnet candidate = {base, 24};
-      if (routes.Conflict(candidate).empty()) return candidate;
+StatusOr<Subnet> NextFreeSubnet(const HostRoutes& routes, const SubnetSource& source) {
+  for (const Subnet& pool : source.pools) {
+    const int length = std::max(kPoolPrefix, pool.prefix_length);
+    // As 64 bits: the last subnet of a pool may end with the address space.
+    for (uint64_t base = pool.base; base <= pool.broadcast();
+         base += uint64_t{1} << (32 - length)) {
+      const Subnet candidate = {static_cast<Ipv4>(base), length};
+      const bool taken =
+          std::any_of(source.taken.begin(), source.taken.end(),
+                      [&](const Subnet& other) { return candidate.Overlaps(other); });
+      if (!taken && routes.Conflict(candidate).empty()) return candidate;
     }
   }
+  return core::FailedPrecondition("subnet_conflict", "no subnet of the pool is free");
+}
+
+StatusOr<Subnet> ChooseSubnet(const HostRoutes& routes, const Subnet& configured,
+                              const Subnet& previous, const SubnetSource& source,
+                              std::string_view bridge) {
+  const std::string conflict = routes.Conflict(configured, bridge);
+  const auto taken = [&](const Subnet& subnet) {
+    return std::any_of(source.taken.begin(), source.taken.end(),
+                       [&](const Subnet& other) { return subnet.Overlaps(other); });
+  };
+  if (conflict.empty() && !taken(configured)) return configured;
+  if (previous.prefix_length != 0 && routes.Conflict(previous, bridge).empty() &&
+      !taken(previous)) {
+    return previous;
+  }
+  auto next = NextFreeSubnet(routes, source);
+  if (next.ok()) return next;
   return core::FailedPrecondition(
-      "subnet_conflict", core::StrCat("subnet ", configured.ToString(), " overlaps a route of '",
-                                      conflict, "', and no other is free"));
+      "subnet_conflict",
+      core::StrCat(
+          "subnet ", configured.ToString(), " overlaps ",
+          conflict.empty() ? "another network" : core::StrCat("a route of '", conflict, "'"),
+          ", and no other is free"));
 }
 
 StatusOr<bool> BridgeIsIntact(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network) {
@@ -130,7 +145,7 @@ StatusOr<bool> BridgeIsIntact(kernel::Rtnetlink& rtnetlink, const NetworkRecord&
   }
   if (link->kind != "bridge" || !link->up || !link->route_localnet) return false;
   MBX_ASSIGN_OR_RETURN(const auto addresses, rtnetlink.ListAddresses(link->index));
-  if (!HasGateway(addresses, network.subnet)) return false;
+  if (!HasGateway(addresses, network)) return false;
   MBX_ASSIGN_OR_RETURN(const std::string forward, core::ReadFileAt(AT_FDCWD, kIpForward, 64));
   return core::TrimSpace(forward) != "0";
 }
@@ -139,8 +154,7 @@ Status EnsureBridge(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network, 
   bool created = false;
   auto link = rtnetlink.GetLink(network.bridge);
   if (!link.ok() && link.status().code() == StatusCode::kNotFound) {
-    MBX_RETURN_IF_ERROR(
-        rtnetlink.CreateBridge({network.bridge, MacFor(network.subnet.gateway()), mtu}));
+    MBX_RETURN_IF_ERROR(rtnetlink.CreateBridge({network.bridge, MacFor(network.gateway), mtu}));
     created = true;
     link = rtnetlink.GetLink(network.bridge);
   }
@@ -155,7 +169,7 @@ Status EnsureBridge(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network, 
                                            .mtu = link->mtu == mtu ? 0 : mtu,
                                            .route_localnet = true}));
   }
-  MBX_RETURN_IF_ERROR(SetAddress(rtnetlink, link->index, network.subnet));
+  MBX_RETURN_IF_ERROR(SetAddress(rtnetlink, link->index, network));
   MBX_RETURN_IF_ERROR(EnableForwarding());
   // Containers that run outlived the bridge they were on.
   if (created && !network.leases.empty()) return AttachLinks(rtnetlink, network);
@@ -168,7 +182,7 @@ Status AttachLinks(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network) {
   Status first_error;
   bool running = false;
   for (const Lease& lease : network.leases) {
-    const std::string name = HostLinkName(lease.container);
+    const std::string name = HostLinkName(lease.container, lease.index);
     const auto link =
         std::find_if(links.begin(), links.end(), [&](const auto& l) { return l.name == name; });
     if (link == links.end() || link->master == bridge.index) continue;

@@ -20,7 +20,6 @@
 namespace minibox::network {
 namespace {
 
-constexpr const char* kInnerName = "eth0";
 constexpr std::chrono::seconds kLinkTimeout{5};
 
 void Forget(const kernel::ConntrackMatch& match) {
@@ -36,10 +35,24 @@ bool PublishesUdp(const Lease& lease) {
 
 }  // namespace
 
+Endpoint EndpointOf(const NetworkRecord& network, const Lease& lease) {
+  Endpoint endpoint;
+  endpoint.network = network.name;
+  endpoint.ip = FormatIpv4(lease.address);
+  endpoint.mac = FormatMac(lease.mac);
+  endpoint.gateway = FormatIpv4(network.gateway);
+  endpoint.prefix_length = network.subnet.prefix_length;
+  endpoint.ports = lease.ports;
+  endpoint.index = lease.index;
+  endpoint.default_route = !network.internal && lease.index == 0;
+  return endpoint;
+}
+
 Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std::string_view bridge,
                       int netns, int rtnetlink) {
   const auto address = ParseIpv4(endpoint.ip);
   const auto gateway = ParseIpv4(endpoint.gateway);
+  const std::string inner_name = core::StrCat("eth", endpoint.index);
   const auto mac = ParseMac(endpoint.mac);
   if (!address || !gateway || !mac) {
     return core::InvalidArgument("endpoint", "has no valid address, gateway or mac");
@@ -48,13 +61,13 @@ Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std:
   MBX_ASSIGN_OR_RETURN(kernel::Rtnetlink inside, kernel::Rtnetlink::Wrap(rtnetlink));
   MBX_ASSIGN_OR_RETURN(const kernel::Link master, host.GetLink(bridge));
 
-  const std::string name = HostLinkName(container);
+  const std::string name = HostLinkName(container, endpoint.index);
   kernel::VethSpec veth;
   veth.name = name;
   veth.master = master.index;
   veth.mtu = master.mtu;
   veth.group = kContainerLinkGroup;
-  veth.peer_name = kInnerName;
+  veth.peer_name = inner_name;
   veth.peer_mac = *mac;
   veth.peer_netns = netns;
   Status created = host.CreateVeth(veth);
@@ -69,9 +82,9 @@ Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std:
   absl::Cleanup undo = [&] { (void)host.DeleteLink(name); };
 
   MBX_FAILPOINT("network.attach.link");
-  MBX_ASSIGN_OR_RETURN(const kernel::Link inner, inside.GetLink(kInnerName));
-  MBX_RETURN_IF_ERROR(
-      inside.SetUpEndpoint({*address, endpoint.prefix_length, inner.index}, *gateway));
+  MBX_ASSIGN_OR_RETURN(const kernel::Link inner, inside.GetLink(inner_name));
+  MBX_RETURN_IF_ERROR(inside.SetUpEndpoint({*address, endpoint.prefix_length, inner.index},
+                                           endpoint.default_route ? gateway : std::nullopt));
   // Nothing that the workload sends or gets at its first instruction may be lost. The bridge has
   // a carrier, and a queue, only from its first port on.
   MBX_RETURN_IF_ERROR(host.AwaitRunning(name, kLinkTimeout));

@@ -11,7 +11,10 @@
 
 namespace minibox::network {
 
-// Creates the pair with the inner end in `netns` as eth0, and configures that end through
+// What a lease gives to its container, the default route included.
+Endpoint EndpointOf(const NetworkRecord& network, const Lease& lease);
+
+// Creates the pair with the inner end in `netns` as eth<index>, and configures that end through
 // `rtnetlink`, a socket inside. What a dying namespace still holds under the same name is
 // removed first. Leaves no link on failure.
 Status CreateEndpoint(const Endpoint& endpoint, std::string_view container, std::string_view bridge,

@@ -17,6 +17,7 @@
 
 #include "core/check.h"
 #include "core/status_macros.h"
+#include "core/strings.h"
 #include "network/bridge.h"
 #include "network/ports.h"
 
@@ -33,7 +34,15 @@ using kernel::NftTable;
 // protocol . port -> address . port, and the same for one host address only.
 constexpr const char* kPublished = "published";
 constexpr const char* kPublishedOn = "published-on";
+// Addresses and ports of the host that stay with somebody else although the port is published.
+constexpr const char* kSpared = "spared";
 constexpr const char* kBridges = "bridges";
+constexpr const char* kInternal = "internal";
+constexpr const char* kInside = "inside";  // bridge . bridge
+// bridge . gateway . protocol . port 53 -> gateway . the name server's port
+constexpr const char* kResolvers = "resolvers";
+constexpr const char* kResolverPorts = "resolver-ports";
+constexpr uint16_t kDnsPort = 53;
 constexpr const char* kEndpoints = "endpoints";
 
 // Chain priorities, as nft names them.
@@ -106,17 +115,24 @@ Expressions Masquerade() { return {kernel::NftMasquerade{}}; }
 
 constexpr Subnet kLoopback = {0x7f000000, 8};
 
+// address . protocol . port of the destination, in three registers.
+Expressions Destination(uint32_t to) {
+  return {kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, kIpDestination, 4, to},
+          kernel::NftMeta{NFT_META_L4PROTO, to + 1},
+          kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, to + 2}};
+}
+
 void AddDnatRules(const char* chain, NftTable* table) {
   // Only for an address of the host: traffic that merely passes through is left alone.
   const Expressions to_host = {kernel::NftDestinationType{0},
                                kernel::NftCompare{0, true, Bytes(uint32_t{RTN_LOCAL})}};
   table->rules.push_back(
+      {chain, "left to the host",
+       to_host + Destination(0) + Expressions{kernel::NftLookup{kSpared, 0}} + Accept()});
+  table->rules.push_back(
       {chain, "published on one address",
-       to_host +
-           Expressions{kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, kIpDestination, 4, 0},
-                       kernel::NftMeta{NFT_META_L4PROTO, 1},
-                       kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, 2},
-                       kernel::NftMapLookup{kPublishedOn, 0, 0}, kernel::NftDnat{0, 1}}});
+       to_host + Destination(0) +
+           Expressions{kernel::NftMapLookup{kPublishedOn, 0, 0}, kernel::NftDnat{0, 1}}});
   table->rules.push_back(
       {chain, "published on all addresses",
        to_host +
@@ -133,12 +149,19 @@ NftTable PlanIpTable(const State& state) {
   table.sets = {
       {kPublished, Concat(kTypeProtocol, kTypeService), 8, target, 8},
       {kPublishedOn, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, target, 8},
+      {kSpared, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, 0, 0},
       {kBridges, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
+      {kInternal, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
+      {kInside, Concat(kTypeIfname, kTypeIfname), 2 * IFNAMSIZ, 0, 0},
+      {kResolvers, Concat(kTypeIfname, Concat(kTypeIpv4, kTypeProtocol, kTypeService)),
+       IFNAMSIZ + 12, target, 8},
+      {kResolverPorts, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, 0, 0},
   };
   table.chains = {
       {"guard", "filter", NF_INET_PRE_ROUTING, kRaw},
       {"prerouting", "nat", NF_INET_PRE_ROUTING, kDstNat},
       {"output", "nat", NF_INET_LOCAL_OUT, kDstNat},
+      {"input", "filter", NF_INET_LOCAL_IN, kFilter},
       {"forward", "filter", NF_INET_FORWARD, kFilter},
       {"postrouting", "nat", NF_INET_POST_ROUTING, kSrcNat},
   };
@@ -152,25 +175,39 @@ NftTable PlanIpTable(const State& state) {
   table.rules.push_back(
       {"guard", "from loopback out of a container",
        InterfaceIn(NFT_META_IIFNAME, kBridges) + AddressIn(kIpSource, kLoopback) + Drop()});
+  table.rules.push_back(
+      {"prerouting", "name server",
+       Expressions{kernel::NftMeta{NFT_META_IIFNAME, 0}} + Destination(4) +
+           Expressions{kernel::NftMapLookup{kResolvers, 0, 0}, kernel::NftDnat{0, 1}}});
   AddDnatRules("prerouting", &table);
   AddDnatRules("output", &table);
+  table.rules.push_back(
+      {"input", "name server of another network",
+       Destination(0) +
+           Expressions{kernel::NftLookup{kResolverPorts, 0}, kernel::NftConntrack{NFT_CT_STATUS, 0},
+                       kernel::NftMask{0, 0, Bytes(uint32_t{IPS_DST_NAT})},
+                       kernel::NftCompare{0, true, Bytes(uint32_t{0})}} +
+           Drop()});
 
   table.rules.push_back({"forward", "replies",
                          ConntrackHas(NFT_CT_STATE, NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
                                                         NF_CT_STATE_BIT(IP_CT_RELATED)) +
                              Accept()});
+  table.rules.push_back(
+      {"forward", "inside a network",
+       Expressions{kernel::NftMeta{NFT_META_IIFNAME, 0}, kernel::NftMeta{NFT_META_OIFNAME, 4},
+                   kernel::NftLookup{kInside, 0}} +
+           Accept()});
+  table.rules.push_back(
+      {"forward", "out of an internal network", InterfaceIn(NFT_META_IIFNAME, kInternal) + Drop()});
   table.rules.push_back({"forward", "published ports",
                          InterfaceIn(NFT_META_OIFNAME, kBridges) +
                              ConntrackHas(NFT_CT_STATUS, IPS_DST_NAT) + Accept()});
-  for (const NetworkRecord& network : state.networks) {
-    table.rules.push_back({"forward", "inside " + network.bridge,
-                           Interface(NFT_META_IIFNAME, true, network.bridge) +
-                               Interface(NFT_META_OIFNAME, true, network.bridge) + Accept()});
-  }
   table.rules.push_back({"forward", "anything else into a network",
                          InterfaceIn(NFT_META_OIFNAME, kBridges) + Drop()});
 
   for (const NetworkRecord& network : state.networks) {
+    if (network.internal) continue;
     const Expressions from_subnet = AddressIn(kIpSource, network.subnet);
     table.rules.push_back(
         {"postrouting", "leaving " + network.bridge,
@@ -209,15 +246,17 @@ NftTable PlanBridgeTable() {
 }
 
 struct Elements {
-  std::vector<NftElement> published{}, published_on{}, endpoints{};
+  std::vector<NftElement> published{}, published_on{}, spared{}, endpoints{};
 };
+
+std::string ProtocolOf(const PortMapping& port) {
+  return ProtocolBytes(port.protocol == PortMapping::Protocol::kUdp ? IPPROTO_UDP : IPPROTO_TCP);
+}
 
 Elements PlanElements(const Lease& lease) {
   Elements elements;
   for (const PortMapping& port : lease.ports) {
-    const bool udp = port.protocol == PortMapping::Protocol::kUdp;
-    const std::string key =
-        ProtocolBytes(udp ? IPPROTO_UDP : IPPROTO_TCP) + PortBytes(port.host_port);
+    const std::string key = ProtocolOf(port) + PortBytes(port.host_port);
     const std::string target = NetBytes(lease.address) + PortBytes(port.container_port);
     if (const auto host = ParseIpv4(port.host_ip)) {
       elements.published_on.push_back({NetBytes(*host) + key, target});
@@ -225,8 +264,13 @@ Elements PlanElements(const Lease& lease) {
       elements.published.push_back({key, target});
     }
   }
-  const kernel::MacAddress mac = MacFor(lease.address);
-  elements.endpoints.push_back({InterfaceBytes(HostLinkName(lease.container)) +
+  for (const PortMapping& port : lease.spared) {
+    elements.spared.push_back({NetBytes(ParseIpv4(port.host_ip).value_or(0)) + ProtocolOf(port) +
+                                   PortBytes(port.host_port),
+                               ""});
+  }
+  const kernel::MacAddress& mac = lease.mac;
+  elements.endpoints.push_back({InterfaceBytes(HostLinkName(lease.container, lease.index)) +
                                     std::string(mac.begin(), mac.end()) + std::string(2, '\0') +
                                     NetBytes(lease.address),
                                 ""});
@@ -237,6 +281,7 @@ template <typename Change>
 void ForEachSet(const Elements& elements, Change change) {
   change(NftFamily::kIp, kPublished, elements.published);
   change(NftFamily::kIp, kPublishedOn, elements.published_on);
+  change(NftFamily::kIp, kSpared, elements.spared);
   change(NftFamily::kBridge, kEndpoints, elements.endpoints);
 }
 
@@ -257,8 +302,20 @@ NftSet& FindSet(std::vector<NftTable>& tables, NftFamily family, std::string_vie
 std::vector<NftTable> PlanFirewall(const State& state) {
   std::vector<NftTable> tables = {PlanIpTable(state), PlanBridgeTable()};
   for (const NetworkRecord& network : state.networks) {
-    FindSet(tables, NftFamily::kIp, kBridges)
-        .elements.push_back({InterfaceBytes(network.bridge), ""});
+    const std::string bridge = InterfaceBytes(network.bridge);
+    const auto add = [&](const char* set, NftElement element) {
+      FindSet(tables, NftFamily::kIp, set).elements.push_back(std::move(element));
+    };
+    add(kBridges, {bridge, ""});
+    add(kInside, {bridge + bridge, ""});
+    if (network.internal) add(kInternal, {bridge, ""});
+    for (const uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+      if (network.resolver_port == 0) break;
+      const std::string gateway = NetBytes(network.gateway), bytes = ProtocolBytes(protocol);
+      add(kResolvers, {bridge + gateway + bytes + PortBytes(kDnsPort),
+                       gateway + PortBytes(network.resolver_port)});
+      add(kResolverPorts, {gateway + bytes + PortBytes(network.resolver_port), ""});
+    }
     for (const Lease& lease : network.leases) {
       ForEachSet(PlanElements(lease),
                  [&](NftFamily family, const char* name, const std::vector<NftElement>& elements) {
@@ -312,6 +369,21 @@ StatusOr<bool> Firewall::IsIntact(const State& state) {
   MBX_ASSIGN_OR_RETURN(const uint32_t after, nftables->Generation());
   if (after == before) intact_generation_ = after;
   return true;
+}
+
+StatusOr<std::vector<std::string>> Firewall::ForeignDrops() {
+  const absl::MutexLock lock(&mutex_);
+  MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  MBX_ASSIGN_OR_RETURN(const std::vector<kernel::NftForwardDrop> drops,
+                       nftables->ListForwardDrops());
+  std::vector<std::string> warnings;
+  for (const kernel::NftForwardDrop& drop : drops) {
+    if (drop.table == kFirewallTable) continue;
+    warnings.push_back(core::StrCat("chain '", drop.chain, "' of the firewall table '", drop.family,
+                                    " ", drop.table,
+                                    "' drops forwarded traffic unless its rules accept it"));
+  }
+  return warnings;
 }
 
 Status Firewall::Delete() {

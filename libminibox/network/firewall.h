@@ -2,9 +2,11 @@
 // The firewall of all bridge networks: two nftables tables named `minibox`.
 //
 //   ip      guard        nobody but the host reaches 127.0.0.0/8, over any link
-//           prerouting   published ports of packets that arrive: DNAT by map
+//           prerouting   published ports and name servers of packets that arrive: DNAT by map
 //           output       published ports of the host's own connections, loopback included
-//           forward      into a bridge only replies, published ports and neighbours
+//           input        a name server answers its own network only
+//           forward      into a bridge only replies, published ports and neighbours; out of an
+//                        internal one nothing else
 //           postrouting  masquerade: out of a subnet, from loopback, hairpin
 //   bridge  spoofing     a container sends only with its own MAC and IPv4 address, no IPv6
 //
@@ -15,6 +17,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +43,8 @@ class Firewall {
   // Whether all rules are there. Elements are not looked at. Costs next to nothing if nobody else
   // changed the firewall since the last call.
   StatusOr<bool> IsIntact(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What to say of chains of others that drop forwarded traffic: rules of ours cannot undo that.
+  StatusOr<std::vector<std::string>> ForeignDrops() ABSL_LOCKS_EXCLUDED(mutex_);
   Status Delete() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The elements of one container; those that are there already (or gone) are fine.

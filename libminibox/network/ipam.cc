@@ -21,13 +21,17 @@ StatusOr<Ipv4> TakeAddress(const Subnet& subnet, const std::vector<Ipv4>& leased
     return candidate;
   }
   pool->next = candidate;
-  if (pool->released.empty()) {
+  // A reserved address is free and yet not for everybody.
+  const auto oldest = std::find_if(pool->released.begin(), pool->released.end(), [&](Ipv4 address) {
+    return std::find(leased.begin(), leased.end(), address) == leased.end();
+  });
+  if (oldest == pool->released.end()) {
     return core::FailedPrecondition(
         "no_address", core::StrCat("no address is free in the subnet ", subnet.ToString()));
   }
-  const Ipv4 oldest = pool->released.front();
-  pool->released.erase(pool->released.begin());
-  return oldest;
+  candidate = *oldest;
+  pool->released.erase(oldest);
+  return candidate;
 }
 
 StatusOr<Ipv4> TakeAddress(const Subnet& subnet, const std::vector<Ipv4>& leased,
@@ -38,13 +42,16 @@ StatusOr<Ipv4> TakeAddress(const Subnet& subnet, const std::vector<Ipv4>& leased
         "ip", core::StrCat("'", core::EscapeControl(requested), "' is not an IPv4 address"));
   }
   if (!subnet.Contains(*address) || *address < subnet.first() || *address > subnet.last()) {
-    return core::InvalidArgument(
-        "ip", core::StrCat("'", requested, "' is not one of the addresses for containers in ",
-                           subnet.ToString()));
+    return core::FailedPrecondition(
+               "address_in_use",
+               core::StrCat("address ", requested,
+                            " is not one of the addresses for containers in ", subnet.ToString()))
+        .WithField("ip");
   }
   if (std::find(leased.begin(), leased.end(), *address) != leased.end()) {
     return core::FailedPrecondition("address_in_use",
-                                    core::StrCat("address ", requested, " is in use"));
+                                    core::StrCat("address ", requested, " is in use"))
+        .WithField("ip");
   }
   std::erase(pool->released, *address);
   return *address;

@@ -22,8 +22,8 @@ struct AddressPool {
 // Takes an address of `subnet` that is not in `leased`. kFailedPrecondition "no_address".
 StatusOr<Ipv4> TakeAddress(const Subnet& subnet, const std::vector<Ipv4>& leased,
                            AddressPool* pool);
-// Takes this one. kInvalidArgument if containers cannot have it, kFailedPrecondition
-// "address_in_use" if it is in `leased`.
+// Takes this one. kInvalidArgument if it is no address, kFailedPrecondition "address_in_use" if
+// it is in `leased` or not one that containers of this subnet can have.
 StatusOr<Ipv4> TakeAddress(const Subnet& subnet, const std::vector<Ipv4>& leased,
                            std::string_view requested, AddressPool* pool);
 void ReturnAddress(Ipv4 address, AddressPool* pool);

@@ -53,6 +53,24 @@ Status InUse(const PortMapping& port, const PortHolder& holder) {
                    container.empty() ? "" : core::StrCat(" by container '", container, "'")));
 }
 
+// All addresses but the API's, one by one: only it may be in the way.
+Status BindAroundApi(const PortMapping& port, const PortHolder& holder, const ApiListener& api,
+                     const std::vector<Ipv4>& addresses, BoundPorts* bound) {
+  for (const Ipv4 address : addresses) {
+    PortMapping one = port;
+    one.host_ip = FormatIpv4(address);
+    if (one.host_ip == api.ip) continue;
+    int err = 0;
+    core::Fd fd = TryBind(one, &err);
+    if (err != 0) return InUse(port, holder);
+    bound->sockets.push_back(std::move(fd));
+  }
+  PortMapping spared = port;
+  spared.host_ip = api.ip;
+  bound->spared.push_back(std::move(spared));
+  return Status();
+}
+
 StatusOr<core::Fd> BindFreePort(PortMapping* port, const PortHolder& holder) {
   constexpr uint32_t kCount = kLastFreePort - kFirstFreePort + 1;
   const uint32_t start = static_cast<uint32_t>(std::stoul(core::RandomHex(6), nullptr, 16));
@@ -105,27 +123,35 @@ StatusOr<std::vector<PortMapping>> NormalizePorts(std::vector<PortMapping> ports
   return ports;
 }
 
-StatusOr<BoundPorts> BindPorts(const std::vector<PortMapping>& ports, const PortHolder& holder) {
+StatusOr<BoundPorts> BindPorts(const std::vector<PortMapping>& ports, const PortHolder& holder,
+                               const ApiListener& api,
+                               const std::function<std::vector<Ipv4>()>& addresses) {
   BoundPorts bound;
   bound.ports = ports;
-  bound.sockets.resize(ports.size());
   // The given ones first: a free one must not take what a later entry asks for.
   for (const bool given : {true, false}) {
     for (size_t i = 0; i < ports.size(); ++i) {
       PortMapping& port = bound.ports[i];
       if ((ports[i].host_port != 0) != given) continue;
       if (!given) {
-        MBX_ASSIGN_OR_RETURN(bound.sockets[i], BindFreePort(&port, holder));
+        MBX_ASSIGN_OR_RETURN(bound.sockets.emplace_back(), BindFreePort(&port, holder));
         continue;
       }
       int err = 0;
-      bound.sockets[i] = TryBind(port, &err);
+      core::Fd fd = TryBind(port, &err);
+      const bool of_api = api.port != 0 && port.host_port == api.port && port.host_ip.empty() &&
+                          port.protocol == PortMapping::Protocol::kTcp;
+      if (err == EADDRINUSE && of_api && holder(port).empty()) {
+        MBX_RETURN_IF_ERROR(BindAroundApi(port, holder, api, addresses(), &bound));
+        continue;
+      }
       if (err == EADDRINUSE) return InUse(port, holder);
       if (err == EADDRNOTAVAIL) {
         return core::InvalidArgument(
             Field(port), core::StrCat("'", port.host_ip, "' is not an address of this host"));
       }
       if (err != 0) return core::SysError("bind", FormatHostPort(port), err);
+      bound.sockets.push_back(std::move(fd));
     }
   }
   return bound;

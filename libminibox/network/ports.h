@@ -11,6 +11,7 @@
 #include "core/fd.h"
 #include "minibox/network.h"
 #include "minibox/status.h"
+#include "network/ipv4.h"
 
 namespace minibox::network {
 
@@ -25,15 +26,25 @@ bool Conflicts(const PortMapping& a, const PortMapping& b);
 // entries that conflict.
 StatusOr<std::vector<PortMapping>> NormalizePorts(std::vector<PortMapping> ports);
 
+// Where the API listens on loopback; port 0: nowhere.
+struct ApiListener {
+  std::string ip{};
+  uint16_t port = 0;
+};
+
 struct BoundPorts {
-  std::vector<PortMapping> ports{};  // host ports filled in
-  std::vector<core::Fd> sockets{};   // one for each, in the same order
+  std::vector<PortMapping> ports{};   // host ports filled in
+  std::vector<core::Fd> sockets{};    // one or more for each
+  std::vector<PortMapping> spared{};  // what of a port for all addresses stays with the API
 };
 // The container that holds a conflicting port; empty if none is known.
 using PortHolder = std::function<std::string(const PortMapping&)>;
 
 // Binds all of the normalised entries or none. kFailedPrecondition "port_in_use";
-// kInvalidArgument for an address that is not one of this host.
-StatusOr<BoundPorts> BindPorts(const std::vector<PortMapping>& ports, const PortHolder& holder);
+// kInvalidArgument for an address that is not one of this host. `addresses`: the host's own, for
+// a port that only the API is in the way of.
+StatusOr<BoundPorts> BindPorts(const std::vector<PortMapping>& ports, const PortHolder& holder,
+                               const ApiListener& api = {},
+                               const std::function<std::vector<Ipv4>()>& addresses = nullptr);
 
 }  // namespace minibox::network

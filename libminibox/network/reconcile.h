@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernel/rtnetlink.h"
@@ -13,9 +14,12 @@ namespace minibox::network {
 struct ReconcilePlan {
   std::vector<std::string> leases_to_drop{};  // container ids
   std::vector<std::string> links_to_delete{};
+  // Of kept containers that have lost their links: (container, network).
+  std::vector<std::pair<std::string, std::string>> links_to_make{};
 };
 
-// `kept`: ids of running containers and of those that start just now.
+// `kept`: ids of running containers and of those that start just now. Links of other state
+// directories' bridges are none of ours.
 ReconcilePlan PlanReconcile(const State& state, const std::vector<kernel::Link>& links,
                             const std::vector<std::string>& kept);
 

@@ -25,6 +25,7 @@ constexpr std::string_view kLeasesFile = "leases.json";
 constexpr const char* kLeasesTemporary = ".leases.json.tmp";
 constexpr std::string_view kLockFile = "lock";
 constexpr const char* kStartingDir = "starting";
+constexpr const char* kDnsDir = "dns";
 constexpr int64_t kVersion = 1;
 constexpr size_t kMaxStateBytes = 64u << 20;
 
@@ -59,12 +60,54 @@ StatusOr<PortMapping> ParsePort(const json::Value& value) {
   return port;
 }
 
+StatusOr<std::vector<PortMapping>> ParsePortList(const json::Value& list) {
+  std::vector<PortMapping> ports;
+  for (const json::Value& port : list.Elements()) {
+    MBX_ASSIGN_OR_RETURN(PortMapping mapping, ParsePort(port));
+    ports.push_back(std::move(mapping));
+  }
+  return ports;
+}
+
+StatusOr<kernel::MacAddress> GetMac(const json::Value& value, std::string_view key) {
+  MBX_ASSIGN_OR_RETURN(const std::string text, value.GetString(key));
+  const auto mac = ParseMac(text);
+  if (!mac) return value.Get(key).Expected("a MAC address");
+  return *mac;
+}
+
+StatusOr<ReservedAddress> ParseReserved(const json::Value& value) {
+  ReservedAddress reserved;
+  MBX_ASSIGN_OR_RETURN(reserved.container, value.GetString("container"));
+  if (!value.Get("address").empty()) {
+    MBX_ASSIGN_OR_RETURN(reserved.address, GetIpv4(value, "address"));
+  }
+  if (!value.Get("mac").empty()) {
+    MBX_ASSIGN_OR_RETURN(reserved.mac, GetMac(value, "mac"));
+  }
+  return reserved;
+}
+
 StatusOr<NetworkRecord> ParseNetwork(const json::Value& value) {
   NetworkRecord network;
   MBX_ASSIGN_OR_RETURN(network.name, value.GetString("name"));
   MBX_ASSIGN_OR_RETURN(network.bridge, value.GetString("bridge"));
   MBX_ASSIGN_OR_RETURN(network.configured, GetSubnet(value, "configured"));
   MBX_ASSIGN_OR_RETURN(network.subnet, GetSubnet(value, "subnet"));
+  network.gateway = network.subnet.gateway();
+  if (!value.Get("gateway").empty()) {
+    MBX_ASSIGN_OR_RETURN(network.gateway, GetIpv4(value, "gateway"));
+  }
+  MBX_ASSIGN_OR_RETURN(network.id, value.GetString("id", ""));
+  MBX_ASSIGN_OR_RETURN(network.internal, value.GetBool("internal", false));
+  MBX_ASSIGN_OR_RETURN(network.dns, value.GetBool("dns", true));
+  MBX_ASSIGN_OR_RETURN(const int64_t mtu, value.GetInt("mtu", 0));
+  network.mtu = static_cast<uint32_t>(mtu);
+  MBX_ASSIGN_OR_RETURN(network.labels, value.GetStringMap("labels"));
+  for (const json::Value& item : value.Get("reserved").Elements()) {
+    MBX_ASSIGN_OR_RETURN(ReservedAddress reserved, ParseReserved(item));
+    network.reserved.push_back(std::move(reserved));
+  }
   network.pool.next = network.subnet.first();
   return network;
 }
@@ -85,11 +128,30 @@ StatusOr<Lease> ParseLease(const json::Value& value) {
   Lease lease;
   MBX_ASSIGN_OR_RETURN(lease.container, value.GetString("container"));
   MBX_ASSIGN_OR_RETURN(lease.address, GetIpv4(value, "address"));
-  for (const json::Value& port : value.Get("ports").Elements()) {
-    MBX_ASSIGN_OR_RETURN(PortMapping mapping, ParsePort(port));
-    lease.ports.push_back(std::move(mapping));
+  MBX_ASSIGN_OR_RETURN(lease.ports, ParsePortList(value.Get("ports")));
+  MBX_ASSIGN_OR_RETURN(lease.spared, ParsePortList(value.Get("spared")));
+  lease.mac = MacFor(lease.address);
+  if (!value.Get("mac").empty()) {
+    MBX_ASSIGN_OR_RETURN(lease.mac, GetMac(value, "mac"));
   }
+  MBX_ASSIGN_OR_RETURN(const int64_t index, value.GetInt("index", 0));
+  lease.index = static_cast<int>(index);
+  MBX_ASSIGN_OR_RETURN(lease.names, value.GetStringArray("names"));
+  MBX_ASSIGN_OR_RETURN(lease.project, value.GetString("project", ""));
+  MBX_ASSIGN_OR_RETURN(lease.dns, value.GetStringArray("dns"));
+  MBX_ASSIGN_OR_RETURN(lease.host_names, value.GetStringArray("host_names"));
   return lease;
+}
+
+Status ParseResolver(const json::Value& value, bool of_this_boot, NetworkRecord* network) {
+  MBX_ASSIGN_OR_RETURN(const int64_t port, value.GetInt("port", 0));
+  MBX_ASSIGN_OR_RETURN(const int64_t pid, value.GetInt("pid", 0));
+  MBX_ASSIGN_OR_RETURN(const int64_t start, value.GetInt("start", 0));
+  if (!of_this_boot) return Status();
+  network->resolver_port = static_cast<uint16_t>(port);
+  network->resolver_pid = static_cast<int>(pid);
+  network->resolver_start = static_cast<uint64_t>(start);
+  return Status();
 }
 
 StatusOr<json::Value> ParseVersioned(std::string_view text) {
@@ -101,12 +163,9 @@ StatusOr<json::Value> ParseVersioned(std::string_view text) {
   return root;
 }
 
-void WriteLease(const Lease& lease, json::Writer* out) {
-  out->BeginObject();
-  out->Key("container").String(lease.container);
-  out->Key("address").String(FormatIpv4(lease.address));
-  out->Key("ports").BeginArray();
-  for (const PortMapping& port : lease.ports) {
+void WritePorts(const std::vector<PortMapping>& ports, json::Writer* out) {
+  out->BeginArray();
+  for (const PortMapping& port : ports) {
     out->BeginObject();
     out->Key("host_ip").String(port.host_ip);
     out->Key("host_port").Int(port.host_port);
@@ -115,6 +174,24 @@ void WriteLease(const Lease& lease, json::Writer* out) {
     out->EndObject();
   }
   out->EndArray();
+}
+
+void WriteLease(const Lease& lease, json::Writer* out) {
+  out->BeginObject();
+  out->Key("container").String(lease.container);
+  out->Key("address").String(FormatIpv4(lease.address));
+  out->Key("ports");
+  WritePorts(lease.ports, out);
+  if (!lease.spared.empty()) {
+    out->Key("spared");
+    WritePorts(lease.spared, out);
+  }
+  out->Key("mac").String(FormatMac(lease.mac));
+  out->Key("index").Int(lease.index);
+  out->Key("names").StringArray(lease.names);
+  if (!lease.project.empty()) out->Key("project").String(lease.project);
+  if (!lease.dns.empty()) out->Key("dns").StringArray(lease.dns);
+  if (!lease.host_names.empty()) out->Key("host_names").StringArray(lease.host_names);
   out->EndObject();
 }
 
@@ -132,11 +209,31 @@ Status Damaged(std::string_view path, std::string_view file, const Status& why) 
 
 }  // namespace
 
-std::vector<Ipv4> NetworkRecord::LeasedAddresses() const {
-  std::vector<Ipv4> addresses;
-  addresses.reserve(leases.size());
-  for (const Lease& lease : leases) addresses.push_back(lease.address);
+std::vector<Ipv4> NetworkRecord::TakenFrom(std::string_view container) const {
+  std::vector<Ipv4> addresses = {gateway};
+  addresses.reserve(leases.size() + reserved.size() + 1);
+  for (const Lease& lease : leases) {
+    if (lease.container != container) addresses.push_back(lease.address);
+  }
+  for (const ReservedAddress& other : reserved) {
+    if (other.address && other.container != container) addresses.push_back(*other.address);
+  }
   return addresses;
+}
+
+bool NetworkRecord::HasMac(const kernel::MacAddress& mac, std::string_view except) const {
+  return std::any_of(leases.begin(), leases.end(),
+                     [&](const Lease& l) { return l.container != except && l.mac == mac; }) ||
+         std::any_of(reserved.begin(), reserved.end(), [&](const ReservedAddress& r) {
+           return r.container != except && r.mac == mac;
+         });
+}
+
+const ReservedAddress* NetworkRecord::FindReserved(std::string_view container) const {
+  for (const ReservedAddress& each : reserved) {
+    if (each.container == container) return &each;
+  }
+  return nullptr;
 }
 
 const Lease* NetworkRecord::FindLease(std::string_view container) const {
@@ -163,6 +260,10 @@ NetworkRecord* State::Find(std::string_view network) {
   return nullptr;
 }
 
+const NetworkRecord* State::Find(std::string_view network) const {
+  return const_cast<State*>(this)->Find(network);
+}
+
 std::string FormatNetworks(const State& state) {
   json::Writer out;
   out.BeginObject();
@@ -174,6 +275,21 @@ std::string FormatNetworks(const State& state) {
     out.Key("bridge").String(network.bridge);
     out.Key("configured").String(network.configured.ToString());
     out.Key("subnet").String(network.subnet.ToString());
+    out.Key("gateway").String(FormatIpv4(network.gateway));
+    out.Key("id").String(network.id);
+    out.Key("internal").Bool(network.internal);
+    out.Key("dns").Bool(network.dns);
+    out.Key("mtu").Int(network.mtu);
+    out.Key("labels").StringMap(network.labels);
+    out.Key("reserved").BeginArray();
+    for (const ReservedAddress& reserved : network.reserved) {
+      out.BeginObject();
+      out.Key("container").String(reserved.container);
+      if (reserved.address) out.Key("address").String(FormatIpv4(*reserved.address));
+      if (reserved.mac) out.Key("mac").String(FormatMac(*reserved.mac));
+      out.EndObject();
+    }
+    out.EndArray();
     out.EndObject();
   }
   out.EndArray();
@@ -192,6 +308,11 @@ std::string FormatLeases(const State& state, std::string_view boot_id) {
     out.Key("name").String(network.name);
     out.Key("subnet").String(network.subnet.ToString());
     out.Key("next").String(FormatIpv4(network.pool.next));
+    out.Key("resolver").BeginObject();
+    out.Key("port").Int(network.resolver_port);
+    out.Key("pid").Int(network.resolver_pid);
+    out.Key("start").Uint(network.resolver_start);
+    out.EndObject();
     out.Key("released").BeginArray();
     for (const Ipv4 address : network.pool.released) out.String(FormatIpv4(address));
     out.EndArray();
@@ -226,6 +347,7 @@ Status ParseLeases(std::string_view text, std::string_view boot_id, State* state
     // The subnet of a network changes only while it has no leases, and is written first.
     if (network == nullptr || network->subnet != subnet) continue;
     network->pool = std::move(pool);
+    MBX_RETURN_IF_ERROR(ParseResolver(item.Get("resolver"), written_in == boot_id, network));
     for (const json::Value& value : item.Get("leases").Elements()) {
       MBX_ASSIGN_OR_RETURN(Lease lease, ParseLease(value));
       if (written_in == boot_id) {
@@ -247,6 +369,9 @@ StatusOr<StateDir> StateDir::Open(const std::filesystem::path& path) {
   MBX_ASSIGN_OR_RETURN(state.dir_, OpenDirAt(AT_FDCWD, path.c_str(), path.native()));
   MBX_ASSIGN_OR_RETURN(core::Fd starting, OpenDirAt(state.dir_.get(), kStartingDir, kStartingDir));
   state.starting_ = core::RootDir(std::move(starting));
+  MBX_ASSIGN_OR_RETURN(state.dns_, OpenDirAt(state.dir_.get(), kDnsDir, kDnsDir));
+  // Name servers have no privileges; what is above keeps everybody else out.
+  if (fchmod(state.dns_.get(), 0755) != 0) return core::SysError("fchmod", kDnsDir);
   MBX_ASSIGN_OR_RETURN(state.boot_id_, core::BootId());
   return state;
 }

@@ -2,7 +2,7 @@
 // What is remembered of networks, in two files that are replaced atomically under a lock that
 // all processes share:
 //
-//   networks.json  names, bridges, subnets: kept for good, synced
+//   networks.json  names, bridges, subnets, reserved addresses: kept for good, synced
 //   leases.json    addresses and published ports of containers: of one boot only, so it is not
 //                  synced; it outlives every process, and a power cut ends what it stands for
 //
@@ -32,16 +32,45 @@ struct Lease {
   std::string container{};
   Ipv4 address = 0;
   std::vector<PortMapping> ports{};  // host ports filled in; host_ip empty for all addresses
+  kernel::MacAddress mac{};
+  int index = 0;  // of the container's interface: eth<index>
+  // Host addresses on which published ports stay with somebody else: host_ip and host_port count.
+  std::vector<PortMapping> spared{};
+  // What the network's name server says of the container, and asks for it.
+  std::vector<std::string> names{};
+  std::string project{};
+  std::vector<std::string> dns{};
+  std::vector<std::string> host_names{};  // for hosts files
+};
+
+// An address that belongs to a container also while it does not run.
+struct ReservedAddress {
+  std::string container{};
+  std::optional<Ipv4> address{};
+  std::optional<kernel::MacAddress> mac{};
 };
 
 struct NetworkRecord {
   std::string name{}, bridge{};
   Subnet configured{};  // what was asked for when `subnet` was chosen
   Subnet subnet{};
+  Ipv4 gateway = 0;
+  std::string id{};  // 8 hex digits
+  bool internal = false, dns = true;
+  uint32_t mtu = 0;  // 0: that of the host's default route
+  Labels labels{};
+  std::vector<ReservedAddress> reserved{};
   AddressPool pool{};
+  // Its name server, of this boot: where it listens and which process it is; 0: none yet.
+  uint16_t resolver_port = 0;
+  int resolver_pid = 0;
+  uint64_t resolver_start = 0;  // ticks since boot
   std::vector<Lease> leases{};
 
-  std::vector<Ipv4> LeasedAddresses() const;
+  // Addresses that `container` cannot have.
+  std::vector<Ipv4> TakenFrom(std::string_view container) const;
+  bool HasMac(const kernel::MacAddress& mac, std::string_view except) const;
+  const ReservedAddress* FindReserved(std::string_view container) const;
   const Lease* FindLease(std::string_view container) const;
   // Takes the lease out and returns its address to the pool.
   std::optional<Lease> RemoveLease(std::string_view container);
@@ -51,6 +80,7 @@ struct State {
   std::vector<NetworkRecord> networks{};
 
   NetworkRecord* Find(std::string_view network);
+  const NetworkRecord* Find(std::string_view network) const;
 };
 
 // The texts of the two files.
@@ -84,8 +114,12 @@ class StateDir {
   void RemoveMark(std::string_view container) const;
   StatusOr<std::vector<std::string>> ListMarks() const;
 
+  int fd() const { return dir_.get(); }
+  // Of what name servers know.
+  int dns_fd() const { return dns_.get(); }
+
  private:
-  core::Fd dir_;
+  core::Fd dir_, dns_;
   core::RootDir starting_;
   std::string path_, boot_id_;
 };

@@ -373,6 +373,8 @@ std::string SerializeConfig(const ContainerConfig& config) {
   WriteMounts(spec, out);
   out.Key("anonymous_volumes").StringArray(config.anonymous_volumes);
   out.Key("network").String(spec.network);
+  WriteIfNotEmpty("ip", spec.ip, out);
+  WriteIfNotEmpty("mac", spec.mac, out);
   out.Key("ports");
   WritePorts(spec.ports, out);
   out.Key("dns").StringArray(spec.dns);
@@ -424,6 +426,8 @@ StatusOr<ContainerConfig> ParseConfig(std::string_view text) {
   MBX_RETURN_IF_ERROR(ReadMounts(root, spec.mounts));
   MBX_ASSIGN_OR_RETURN(config.anonymous_volumes, root.GetStringArray("anonymous_volumes"));
   MBX_ASSIGN_OR_RETURN(spec.network, root.GetString("network", "bridge"));
+  MBX_ASSIGN_OR_RETURN(spec.ip, root.GetString("ip", ""));
+  MBX_ASSIGN_OR_RETURN(spec.mac, root.GetString("mac", ""));
   MBX_ASSIGN_OR_RETURN(spec.ports, ReadPorts(root.Get("ports")));
   MBX_ASSIGN_OR_RETURN(spec.dns, root.GetStringArray("dns"));
   MBX_ASSIGN_OR_RETURN(spec.extra_hosts, root.GetStringArray("extra_hosts"));
@@ -482,12 +486,16 @@ void WriteContainerInfo(const ContainerInfo& info, json::Writer& out) {
   WriteIfNotEmpty("name", info.name, out);
   WriteIfNotEmpty("project", info.project, out);
   WriteIfNotEmpty("ip", info.ip, out);
-  if (!info.ip.empty()) {
-    out.Key("networks").BeginObject().Key("bridge").BeginObject();
-    out.Key("ip").String(info.ip);
-    out.Key("mac").String(info.mac);
-    out.Key("gateway").String(info.gateway);
-    out.EndObject().EndObject();
+  if (!info.networks.empty()) {
+    out.Key("networks").BeginObject();
+    for (const NetworkAttachment& network : info.networks) {
+      out.Key(network.network).BeginObject();
+      out.Key("ip").String(network.ip);
+      out.Key("mac").String(network.mac);
+      out.Key("gateway").String(network.gateway);
+      out.EndObject();
+    }
+    out.EndObject();
   }
   if (!info.labels.empty()) out.Key("labels").StringMap(info.labels);
   if (info.restart.kind != RestartPolicy::Kind::kNo) {
@@ -568,9 +576,17 @@ StatusOr<ContainerRecord> ParseRecord(std::string_view text) {
   MBX_ASSIGN_OR_RETURN(info.name, root.GetString("name", ""));
   MBX_ASSIGN_OR_RETURN(info.project, root.GetString("project", ""));
   MBX_ASSIGN_OR_RETURN(info.ip, root.GetString("ip", ""));
-  const json::Value bridge = root.Get("networks").Get("bridge");
-  MBX_ASSIGN_OR_RETURN(info.mac, bridge.GetString("mac", ""));
-  MBX_ASSIGN_OR_RETURN(info.gateway, bridge.GetString("gateway", ""));
+  for (const auto& [name, value] : root.Get("networks").Members()) {
+    NetworkAttachment network{.network = name};
+    MBX_ASSIGN_OR_RETURN(network.ip, value.GetString("ip", ""));
+    MBX_ASSIGN_OR_RETURN(network.mac, value.GetString("mac", ""));
+    MBX_ASSIGN_OR_RETURN(network.gateway, value.GetString("gateway", ""));
+    if (network.ip == info.ip) {
+      info.mac = network.mac;
+      info.gateway = network.gateway;
+    }
+    info.networks.push_back(std::move(network));
+  }
   MBX_ASSIGN_OR_RETURN(info.labels, root.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(info.warnings, root.GetStringArray("warnings"));
 

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "runtime/names.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/spec_resolve.h"
 #include "runtime/spec_validate.h"
@@ -94,8 +95,23 @@ StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec&
       return created.status();
     }
     std::move(remove_volumes).Cancel();
-    return Locked{std::move(created->dir), std::move(created->lock), std::move(record)};
+    Locked container{std::move(created->dir), std::move(created->lock), std::move(record)};
+    const Status claimed = ClaimNetworks(config.spec, id);
+    if (claimed.ok()) return container;
+    const Status removed = RemoveLocked(std::move(container));
+    if (!removed.ok()) {
+      core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ", which was refused: ",
+                                               removed.message(), ", left for the next recovery"));
+    }
+    return claimed;
   }
+}
+
+Status Runtime::Impl::ClaimNetworks(const ContainerSpec& spec, const ContainerId& id) {
+  if (!runtime::IsBridged(spec.network)) return Status();
+  // Nothing to look up or to claim.
+  if (spec.network == "bridge" && spec.ip.empty() && spec.mac.empty()) return Status();
+  return net->Claim(runtime::PlanEndpoints(spec, id));
 }
 
 StatusOr<ContainerInfo> Runtime::Impl::Create(const ContainerSpec& spec) {

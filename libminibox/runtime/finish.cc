@@ -87,7 +87,7 @@ StatusOr<ExitStatus> Runtime::Impl::RecordExit(Locked& container,
   if (!exit) {
     exit = Unobserved(container.record.boot_id == boot_id_ ? "monitor lost" : "host restarted");
   }
-  ReleaseRun(container.id());
+  ReleaseRun(container.id(), container.record.info.project);
   runtime::ReapOwnChild(container.record.monitor);
   runtime::ContainerRecord& record = container.record;
   ContainerInfo& info = record.info;
@@ -97,6 +97,7 @@ StatusOr<ExitStatus> Runtime::Impl::RecordExit(Locked& container,
   info.ip.clear();
   info.mac.clear();
   info.gateway.clear();
+  info.networks.clear();
   info.health = Health::kNone;
   runtime::PlanRestart(record, runtime::Ended::kRun, exit->at);
   MBX_FAILPOINT("finish.record");
@@ -149,10 +150,18 @@ Status Runtime::Impl::RemoveLocked(Locked container) {
     MBX_RETURN_IF_ERROR(container.dir.WriteRecord(record));
   }
   if (run_dir.Exists(name)) {
-    ReleaseRun(container.id());
+    ReleaseRun(container.id(), record.info.project);
     runtime::ReapOwnChild(record.monitor);
   }
   auto config = container.dir.ReadConfig();
+  if (config.ok() && (!config->spec.ip.empty() || !config->spec.mac.empty())) {
+    const Status forgotten = net->Forget(name);
+    if (!forgotten.ok()) {
+      core::LogWarning("runtime",
+                       core::StrCat("addresses of container ", name, ": ", forgotten.message(),
+                                    ", left for the next recovery"));
+    }
+  }
   for (const std::string& volume :
        config.ok() ? config->anonymous_volumes : std::vector<std::string>()) {
     const Status removed = images->volumes.Remove(volume);
@@ -173,7 +182,7 @@ Status Runtime::Impl::RemoveLocked(Locked container) {
 
 Status Runtime::Impl::RollBackLocked(Locked container) {
   KillRun(container.record);
-  ReleaseRun(container.id());
+  ReleaseRun(container.id(), container.record.info.project);
   if (container.record.provisional) return RemoveLocked(std::move(container));
   container.record.starting = false;
   container.record.info.error = "the start was interrupted";

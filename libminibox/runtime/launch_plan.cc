@@ -110,7 +110,7 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
     spec.masked_paths = DefaultMaskedPaths(host);
     spec.read_only_paths = DefaultReadOnlyPaths();
   }
-  if (from.network == "bridge" && host.ipv6) spec.sysctls = network::NamespaceSysctls();
+  if (IsBridged(from.network) && host.ipv6) spec.sysctls = network::NamespaceSysctls();
   std::vector<std::pair<std::string, std::string>> sysctls;
   for (const auto& [key, value] : from.sysctls) {
     // Keys were validated when the container was made.

@@ -70,6 +70,7 @@ StatusOr<runtime::ContainerRecord> Runtime::Impl::Observe(const ContainerId& id)
   record.info.ip.clear();
   record.info.mac.clear();
   record.info.gateway.clear();
+  record.info.networks.clear();
   return record;
 }
 

@@ -47,7 +47,7 @@ Status Runtime::Impl::Settle(Locked container, bool opening) {
     return RollBackLocked(std::move(container));
   }
   if (!runtime::IsLive(info.state)) {
-    if (run_dir.Exists(id.ToString())) ReleaseRun(id);
+    if (run_dir.Exists(id.ToString())) ReleaseRun(id, info.project);
     if (info.state != ContainerState::kExited) return Status();
     MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
     if (config.spec.remove_on_exit) return RemoveLocked(std::move(container));
@@ -152,16 +152,53 @@ void Runtime::Impl::RecoverRunDirEntry(const std::string& name) {
   (void)id_ranges.Release(name);
 }
 
-Status Runtime::Impl::Recover() {
+// Containers go on without, so nothing of this is an error of the opening.
+void Runtime::Impl::RecoverNetwork(const std::set<std::string>& projects) {
+  const auto note = [](const Status& status) {
+    if (status.ok()) return;
+    core::LogWarning("runtime", core::StrCat("recovery of networks: ", status.message(),
+                                             ", left for the next one"));
+  };
+  note(net->ForgetGone([this](const std::string& name) {
+    const auto id = ContainerId::Parse(name);
+    return id.ok() && runtime::ContainerDir::Open(*images->root, *id).ok();
+  }));
+  note(net->ReconcileWith([this] { return ListLive(); }));
+  for (const std::string& project : projects) UpdateHosts(project);
+}
+
+StatusOr<std::vector<network::LiveContainer>> Runtime::Impl::ListLive() const {
+  std::vector<network::LiveContainer> live;
   MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
                        runtime::ContainerDir::List(*images->root));
   for (const ContainerId& id : ids) {
+    auto dir = runtime::ContainerDir::Open(*images->root, id);
+    auto record = dir.ok() ? dir->ReadRecord() : StatusOr<runtime::ContainerRecord>(dir.status());
+    // One that cannot be read may run: its links and rules are left alone.
+    if (!record.ok()) {
+      live.push_back({id.ToString(), 0});
+    } else if (runtime::IsLive(record->info.state) && record->boot_id == boot_id_) {
+      live.push_back({id.ToString(), record->info.pid});
+    }
+  }
+  return live;
+}
+
+Status Runtime::Impl::Recover() {
+  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
+                       runtime::ContainerDir::List(*images->root));
+  std::set<std::string> projects;
+  for (const ContainerId& id : ids) {
     const Status recovered = RecoverContainer(id);
+    auto dir = runtime::ContainerDir::Open(*images->root, id);
+    const auto record = dir.ok() ? dir->ReadRecord() : dir.status();
+    if (record.ok()) projects.insert(record->info.project);
     if (!recovered.ok() && recovered.code() != StatusCode::kNotFound) {
       core::LogWarning("runtime", core::StrCat("recovery of container ", id.ToString(), ": ",
                                                recovered.message(), ", going on"));
     }
   }
+  RecoverNetwork(projects);
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> runs, run_dir.List(""));
   for (const std::string& name : runs) {
     if (name != "ids") RecoverRunDirEntry(name);

@@ -172,13 +172,15 @@ struct Runtime::Impl {
                              const network::Endpoint& endpoint);
   // Between set-up and release: nothing of the image has run yet.
   Status Configure(Locked& container, const runtime::SetUp& set_up, const kernel::Cgroup& cgroup,
-                   const ContainerSpec& spec, const network::Endpoint& endpoint);
+                   const ContainerSpec& spec, const network::Reservation& reservation);
 
   // create.cc
   // Held while a name is looked up and taken; after the lock of a container.
   StatusOr<core::FileLock> LockNames() const;
   // kFailedPrecondition "name_in_use" if a container other than `but` has it.
   Status CheckNameIsFree(const std::string& name, const ContainerId* but = nullptr) const;
+  // That its networks exist, and that its fixed addresses are its own.
+  Status ClaimNetworks(const ContainerSpec& spec, const ContainerId& id);
   // A new record; `provisional` ones vanish if their first start does not succeed.
   StatusOr<Locked> CreateLocked(const ContainerSpec& spec, bool provisional);
   StatusOr<Started> CreateAndStart(const ContainerSpec& spec, bool capture, std::stop_token stop);
@@ -186,6 +188,18 @@ struct Runtime::Impl {
   // finish.cc
   // Takes everything away that a run had besides its record; collects errors into the log.
   void ReleaseRun(const ContainerId& id);
+  // The same, and the siblings hear of it.
+  void ReleaseRun(const ContainerId& id, const std::string& project) {
+    ReleaseRun(id);
+    UpdateHosts(project);
+  }
+
+  // hosts.cc
+  // Writes the hosts files of all containers of the project that run or start.
+  void UpdateHosts(const std::string& project) const;
+  Status WriteHosts(const runtime::ContainerDir& dir, const std::string& text) const;
+  Status WriteHostsOf(const std::string& id, const std::vector<network::Member>& members) const;
+  StatusOr<core::FileLock> LockHosts() const;
   // After the end of the run of `monitor`: clean-up, record, `remove_on_exit`. Does nothing
   // if somebody else was faster. `exit` is what the monitor said; exit.json wins.
   StatusOr<ExitStatus> FinishRun(const ContainerId& id, const runtime::MonitorIdentity& monitor,
@@ -244,6 +258,8 @@ struct Runtime::Impl {
   // A pause that was cut short between kernel and record is finished or undone.
   Status SettlePause(const runtime::ContainerRecord& record);
   Status RecoverContainer(const ContainerId& id);
+  void RecoverNetwork(const std::set<std::string>& projects);
+  StatusOr<std::vector<network::LiveContainer>> ListLive() const;
   void RecoverRunDirEntry(const std::string& name);
   // Settles what appears in the directories, as soon as its lock is free: other processes start
   // containers, and die while they do.

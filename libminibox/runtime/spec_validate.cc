@@ -200,18 +200,26 @@ Status ValidateNetwork(const ContainerSpec& spec) {
   if (spec.network.starts_with("container:")) {
     return InvalidArgument("network", "'container:<id>' is not supported by this version");
   }
-  if (spec.network != "bridge" && spec.network != "none" && spec.network != "host") {
+  const bool bridged = IsBridged(spec.network);
+  if (bridged) {
     for (const std::string_view name : core::StrSplit(spec.network, ',')) {
       MBX_RETURN_IF_ERROR(ValidateName(name, kMaxProject, "network"));
+      if (name == "none" || name == "host" || name == "container") {
+        return InvalidArgument("network", StrCat("'", name, "' cannot be one of several"));
+      }
     }
-    return core::NotFound("network_not_found", StrCat("network '", spec.network, "' not found"))
-        .WithField("network");
+  }
+  if (!bridged && !spec.ip.empty()) {
+    return InvalidArgument("ip", StrCat("network '", spec.network, "' assigns no address"));
+  }
+  if (!bridged && !spec.mac.empty()) {
+    return InvalidArgument("mac", StrCat("network '", spec.network, "' assigns no address"));
   }
   if (spec.ports.size() > kMaxPorts) return InvalidArgument("ports", "has too many entries");
   std::set<std::string> claimed;
   for (const PortMapping& port : spec.ports) {
     const std::string field = Entry("ports", PortKey(port));
-    if (spec.network != "bridge") {
+    if (!bridged) {
       return InvalidArgument(field, StrCat("network '", spec.network, "' publishes no ports"));
     }
     if (port.container_port == 0)
@@ -413,6 +421,10 @@ std::optional<std::pair<std::string, std::string>> ParseExtraHost(std::string_vi
     return std::nullopt;
   }
   return std::pair(std::string(name), std::string(ip));
+}
+
+bool IsBridged(std::string_view network) {
+  return network != "none" && network != "host" && !network.starts_with("container:");
 }
 
 std::string PortKey(const PortMapping& port) {

@@ -32,6 +32,8 @@ std::optional<std::string> ParseSysctlKey(std::string_view key);
 std::optional<std::pair<std::string, std::string>> ParseExtraHost(std::string_view text);
 bool IsIpAddress(std::string_view text);
 // "8080", "127.0.0.1:8080", "[::1]:53/udp": the host part of a published port.
+// Whether containers of this `network` have links on bridges of ours.
+bool IsBridged(std::string_view network);
 std::string PortKey(const PortMapping& port);
 
 // The host path of a bind with links resolved as far as it exists. kInvalidArgument

@@ -26,7 +26,9 @@
 #include "runtime/health_log.h"
 #include "runtime/launch_plan.h"
 #include "runtime/restart_policy.h"
+#include "runtime/names.h"
 #include "runtime/runtime_impl.h"
+#include "runtime/spec_validate.h"
 #include "runtime/start_failure.h"
 #include "runtime/state_machine.h"
 
@@ -64,12 +66,8 @@ void Append(const std::vector<std::string>& from, std::vector<std::string>& into
 
 StatusOr<network::Reservation> Runtime::Impl::ReserveNetwork(const ContainerSpec& spec,
                                                              const ContainerId& id) {
-  if (spec.network != "bridge") return network::Reservation();
-  network::EndpointRequest request;
-  request.container = id.ToString();
-  request.network = spec.network;
-  request.ports = spec.ports;
-  return net->Reserve(request);
+  if (!runtime::IsBridged(spec.network)) return network::Reservation();
+  return net->Reserve(runtime::PlanEndpoints(spec, id));
 }
 
 Status Runtime::Impl::WriteGeneratedFiles(const ContainerSpec& spec,
@@ -82,17 +80,24 @@ Status Runtime::Impl::WriteGeneratedFiles(const ContainerSpec& spec,
     if (!text.ok() && text.status().code() != StatusCode::kNotFound) return text.status();
     if (text.ok()) resolv_conf = std::move(*text);
   } else {
-    MBX_ASSIGN_OR_RETURN(resolv_conf, net->ResolvConf(spec.dns));
+    MBX_ASSIGN_OR_RETURN(
+        resolv_conf,
+        net->ResolvConf(spec.dns, runtime::IsBridged(spec.network) ? spec.network : ""));
   }
-  MBX_RETURN_IF_ERROR(dir.WriteGenerated(
-      runtime::kHostsFile, runtime::HostsText(spec, dir.id(), endpoint.ip, endpoint.gateway)));
+  {
+    MBX_ASSIGN_OR_RETURN(const core::FileLock lock, LockHosts());
+    MBX_RETURN_IF_ERROR(
+        WriteHosts(dir, runtime::HostsText(spec, dir.id(), endpoint.ip, endpoint.gateway)));
+  }
+  // The lease is there, so whoever starts from now on writes this one's name as well.
+  if (!endpoint.ip.empty()) UpdateHosts(spec.project);
   MBX_RETURN_IF_ERROR(dir.WriteGenerated(runtime::kResolvConfFile, resolv_conf));
   return dir.WriteGenerated(runtime::kHostnameFile, spec.hostname + "\n");
 }
 
 Status Runtime::Impl::Configure(Locked& container, const runtime::SetUp& set_up,
                                 const kernel::Cgroup& cgroup, const ContainerSpec& spec,
-                                const network::Endpoint& endpoint) {
+                                const network::Reservation& reservation) {
   MBX_FAILPOINT("start.configure");
   if (!cgroup.JoinDirs().empty()) {
     MBX_ASSIGN_OR_RETURN(const std::vector<int> members, cgroup.Pids());
@@ -100,9 +105,13 @@ Status Runtime::Impl::Configure(Locked& container, const runtime::SetUp& set_up,
       return core::Internal(core::StrCat("PID 1 is not in cgroup ", cgroup.path()));
     }
   }
-  if (spec.network == "bridge") {
-    MBX_RETURN_IF_ERROR(net->Attach(endpoint, container.id().ToString(), set_up.netns.get(),
-                                    set_up.rtnetlink.get()));
+  if (runtime::IsBridged(spec.network)) {
+    const std::string id = container.id().ToString();
+    MBX_RETURN_IF_ERROR(
+        net->Attach(reservation.endpoint, id, set_up.netns.get(), set_up.rtnetlink.get()));
+    for (const network::Endpoint& further : reservation.further) {
+      MBX_RETURN_IF_ERROR(net->Attach(further, id, set_up.netns.get(), set_up.rtnetlink.get()));
+    }
   } else if (spec.network == "none") {
     MBX_RETURN_IF_ERROR(net->SetUpLoopback(set_up.rtnetlink.get()));
   }
@@ -140,7 +149,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
 
   runtime::OpenedBinds binds;
   absl::Cleanup undo = [&] {
-    ReleaseRun(id);
+    ReleaseRun(id, spec.project);
     runtime::RemoveMadeDirectories(binds);
   };
   // A start that died is rolled back by whoever comes first.
@@ -161,6 +170,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
 
   std::vector<std::string> warnings = config.warnings;
   Append(plan.warnings, warnings);
+  Append(reservation.warnings, warnings);
   runtime::IdRange ids;
   const std::string host_ids = HostIdsReason(spec, binds);
   if (host_ids.empty()) {
@@ -190,7 +200,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   runtime::LaunchHooks hooks;
   TimePoint released;
   hooks.configure = [&](const runtime::SetUp& set_up) {
-    const Status configured = Configure(container, set_up, *cgroup, spec, endpoint);
+    const Status configured = Configure(container, set_up, *cgroup, spec, reservation);
     released = std::chrono::system_clock::now();
     return configured;
   };
@@ -216,7 +226,13 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   info.ip = endpoint.ip;
   info.mac = endpoint.mac;
   info.gateway = endpoint.gateway;
-  info.ports = spec.network == "bridge" ? endpoint.ports : spec.ports;
+  info.networks.clear();
+  const auto attach = [&](const network::Endpoint& each) {
+    info.networks.push_back({each.network, each.ip, each.mac, each.gateway});
+  };
+  if (!endpoint.network.empty()) attach(endpoint);
+  for (const network::Endpoint& further : reservation.further) attach(further);
+  info.ports = endpoint.network.empty() ? spec.ports : endpoint.ports;
   info.warnings = std::move(warnings);
   const Status written = container.dir.WriteRecord(running);
   if (!written.ok()) {

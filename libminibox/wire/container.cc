@@ -59,13 +59,18 @@ void Write(json::Writer& writer, const ContainerInfo& info) {
   text("name", info.name);
   text("project", info.project);
   text("ip", info.ip);
-  if (!info.ip.empty()) {
-    // The default bridge is the only network that gives an address.
-    writer.Key("networks").BeginObject().Key("bridge").BeginObject();
-    writer.Key("ip").String(info.ip);
-    writer.Key("mac").String(info.mac);
-    writer.Key("gateway").String(info.gateway);
-    writer.EndObject().EndObject();
+  if (!info.networks.empty()) {
+    std::map<std::string, const NetworkAttachment*> by_name;
+    for (const NetworkAttachment& network : info.networks) by_name[network.network] = &network;
+    writer.Key("networks").BeginObject();
+    for (const auto& [name, network] : by_name) {
+      writer.Key(name).BeginObject();
+      writer.Key("ip").String(network->ip);
+      writer.Key("mac").String(network->mac);
+      writer.Key("gateway").String(network->gateway);
+      writer.EndObject();
+    }
+    writer.EndObject();
   }
   writer.Key("reference").String(info.reference);
   writer.Key("image_digest").String(info.image_digest);
@@ -144,9 +149,17 @@ StatusOr<ContainerInfo> Read(const json::Value& object) {
   MBX_RETURN_IF_ERROR(ReadExit(object, &info));
   MBX_RETURN_IF_ERROR(ReadPorts(object.Get("ports"), &info));
   MBX_ASSIGN_OR_RETURN(info.ip, object.GetString("ip", ""));
-  const json::Value network = object.Get("networks").Get("bridge");
-  MBX_ASSIGN_OR_RETURN(info.mac, network.GetString("mac", ""));
-  MBX_ASSIGN_OR_RETURN(info.gateway, network.GetString("gateway", ""));
+  for (const auto& [name, value] : object.Get("networks").Members()) {
+    NetworkAttachment network{.network = name};
+    MBX_ASSIGN_OR_RETURN(network.ip, value.GetString("ip", ""));
+    MBX_ASSIGN_OR_RETURN(network.mac, value.GetString("mac", ""));
+    MBX_ASSIGN_OR_RETURN(network.gateway, value.GetString("gateway", ""));
+    if (network.ip == info.ip) {
+      info.mac = network.mac;
+      info.gateway = network.gateway;
+    }
+    info.networks.push_back(std::move(network));
+  }
   MBX_ASSIGN_OR_RETURN(info.labels, object.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(info.warnings, object.GetStringArray("warnings"));
   MBX_ASSIGN_OR_RETURN(const std::string health, object.GetString("health", "none"));

@@ -104,52 +104,6 @@ StatusOr<std::vector<VolumeInfo>> ParseVolumes(std::string_view text) {
   return volumes;
 }
 
-std::string ToJson(const std::vector<NetworkInfo>& networks,
-                   const std::vector<ContainerInfo>& containers) {
-  std::map<std::string, const ContainerInfo*> by_id;
-  for (const ContainerInfo& info : containers) by_id[info.id.ToString()] = &info;
-  json::Writer writer;
-  writer.BeginArray();
-  for (const NetworkInfo& network : networks) {
-    writer.BeginObject();
-    writer.Key("name").String(network.name);
-    writer.Key("bridge").String(network.bridge);
-    writer.Key("subnet").String(network.subnet);
-    writer.Key("gateway").String(network.gateway);
-    writer.Key("containers").BeginObject();
-    for (const std::string& id : network.containers) {
-      writer.Key(id).BeginObject();
-      const auto found = by_id.find(id);
-      if (found != by_id.end()) {
-        if (!found->second->name.empty()) writer.Key("name").String(found->second->name);
-        writer.Key("ip").String(found->second->ip);
-        writer.Key("mac").String(found->second->mac);
-      }
-      writer.EndObject();
-    }
-    writer.EndObject().EndObject();
-  }
-  writer.EndArray();
-  return writer.Take();
-}
-
-StatusOr<std::vector<NetworkInfo>> ParseNetworks(std::string_view text) {
-  MBX_ASSIGN_OR_RETURN(const json::Value root, json::Parse(text, {.max_bytes = text.size()}));
-  if (root.type() != json::Type::kArray) return root.Expected("an array");
-  std::vector<NetworkInfo> networks;
-  for (const json::Value& element : root.Elements()) {
-    NetworkInfo& network = networks.emplace_back();
-    MBX_ASSIGN_OR_RETURN(network.name, element.GetString("name"));
-    MBX_ASSIGN_OR_RETURN(network.bridge, element.GetString("bridge", ""));
-    MBX_ASSIGN_OR_RETURN(network.subnet, element.GetString("subnet", ""));
-    MBX_ASSIGN_OR_RETURN(network.gateway, element.GetString("gateway", ""));
-    for (const auto& [id, member] : element.Get("containers").Members()) {
-      network.containers.push_back(id);
-    }
-  }
-  return networks;
-}
-
 std::string ToJson(const VersionInfo& version) {
   json::Writer writer;
   writer.BeginObject();

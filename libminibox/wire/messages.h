@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "minibox/network.h"
 #include "minibox/runtime.h"
 #include "minibox/status.h"
 #include "minibox/store.h"
@@ -37,11 +36,6 @@ std::string ToJson(const VolumeInfo& volume);
 std::string ToJson(const std::vector<VolumeInfo>& volumes);
 StatusOr<VolumeInfo> ParseVolume(std::string_view text);
 StatusOr<std::vector<VolumeInfo>> ParseVolumes(std::string_view text);
-
-// `containers`: those of the host, from which name, ip and mac of the members are taken.
-std::string ToJson(const std::vector<NetworkInfo>& networks,
-                   const std::vector<ContainerInfo>& containers);
-StatusOr<std::vector<NetworkInfo>> ParseNetworks(std::string_view text);
 
 struct VersionInfo {
   std::string version{}, os{}, architecture{}, kernel{};

@@ -79,12 +79,6 @@ void ReadSecurity(FieldReader& fields, Security* security) {
   security->host_userns = userns == "host" || (security->privileged && userns.empty());
 }
 
-void RefuseUnsupported(FieldReader& fields) {
-  for (const char* name : {"ip", "mac"}) {
-    fields.Unsupported(name);
-  }
-}
-
 std::string DurationText(milliseconds duration) { return core::StrCat(duration.count(), "ms"); }
 
 void WriteSecurity(json::Writer& writer, const Security& security) {
@@ -140,6 +134,8 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body, size_t* end) {
   fields.Text("hostname", &spec.hostname);
   fields.TextMap("labels", &spec.labels);
   fields.Text("network", &spec.network);
+  fields.Text("ip", &spec.ip);
+  fields.Text("mac", &spec.mac);
   fields.TextList("dns", &spec.dns);
   fields.TextList("extra_hosts", &spec.extra_hosts);
   fields.Bool("rm", &spec.remove_on_exit);
@@ -170,7 +166,6 @@ StatusOr<RunRequest> ParseRunRequest(std::string_view body, size_t* end) {
   fields.TextList("devices", &spec.devices);
   fields.Bool("db_mode", &spec.db_mode);
   ReadPolicies(fields, &spec);
-  RefuseUnsupported(fields);
   MBX_RETURN_IF_ERROR(fields.Finish());
   request.unknown_fields = fields.Unknown();
   return request;
@@ -222,6 +217,8 @@ std::string ToJson(const RunRequest& request) {
   text("hostname", spec.hostname);
   map("labels", spec.labels);
   if (spec.network != defaults.network) text("network", spec.network);
+  text("ip", spec.ip);
+  text("mac", spec.mac);
   list("dns", spec.dns);
   list("extra_hosts", spec.extra_hosts);
   flag("rm", spec.remove_on_exit);

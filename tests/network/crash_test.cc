@@ -37,7 +37,7 @@ TEST(Crash, ReconcileCleansWhatADeadProcessLeft) {
     const std::string rules = Output("nft list ruleset");
     const Namespace inside;
     StartAndDie(bed, "aaaaaaaa", inside, until);
-    EXPECT_EQ(bed.impl()->List()->at(0).containers, std::vector<std::string>{"aaaaaaaa"});
+    EXPECT_EQ(bed.impl()->List()->at(0).containers.count("aaaaaaaa"), 1u);
     EXPECT_EQ(LinkExists("veth-aaaaaaaa"), until == Until::kAttached);
     ASSERT_TRUE(bed.impl()->Reconcile({}).ok());
     EXPECT_TRUE(bed.impl()->List()->at(0).containers.empty());
@@ -62,7 +62,7 @@ TEST(Crash, RunningContainerSurvivesTheProcessThatStartedIt) {
   Testbed bed;
   const Namespace inside;
   StartAndDie(bed, "aaaaaaaa", inside, Until::kAttached);
-  ASSERT_TRUE(bed.impl()->Reconcile({"aaaaaaaa"}).ok());
+  ASSERT_TRUE(bed.impl()->Reconcile({{"aaaaaaaa", 0}}).ok());
   const core::Fd server = ListenTcp(&inside, 80);
   EXPECT_EQ(SeenBy(server.get(), nullptr, "127.0.0.1", 8080), "172.19.0.1");
 }

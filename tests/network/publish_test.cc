@@ -63,6 +63,37 @@ TEST(Publish, UdpSenderThatNeverPausesFollowsTheContainer) {
   }
 }
 
+TEST(Publish, TheApiKeepsItsOwnAddress) {
+  Testbed bed;
+  // A port that no other test publishes: the listener's connections linger.
+  const core::Fd api = ListenTcp(nullptr, 8099, "127.0.0.1");
+  Network network = bed.Open();
+  NetworkImpl impl = ImplOf(network);
+  EXPECT_EQ(impl->Reserve({"aaaaaaaa", "bridge", "", {Tcp(8099, 80)}}).status().reason(),
+            "port_in_use");
+  network.SetApiListener("127.0.0.1", 8099);
+  const Namespace inside;
+  const auto reservation = impl->Reserve({"aaaaaaaa", "bridge", "", {Tcp(8099, 80)}});
+  ASSERT_TRUE(reservation.ok()) << reservation.status().ToString();
+  ASSERT_EQ(reservation->warnings.size(), 1u);
+  EXPECT_NE(reservation->warnings[0].find("8099"), std::string::npos);
+  ASSERT_TRUE(
+      impl->Attach(reservation->endpoint, "aaaaaaaa", inside.netns(), inside.rtnetlink()).ok());
+  const core::Fd server = ListenTcp(&inside, 80);
+  EXPECT_EQ(SeenBy(api.get(), nullptr, "127.0.0.1", 8099), "127.0.0.1");
+  EXPECT_EQ(SeenBy(server.get(), nullptr, "198.51.100.1", 8099), "198.51.100.1");
+  EXPECT_EQ(SeenBy(server.get(), &bed.neighbour, "198.51.100.1", 8099), "198.51.100.2");
+  // The next one is told who has it, and somebody else on another address is no exception.
+  const auto taken = impl->Reserve({"bbbbbbbb", "bridge", "", {Tcp(8099, 80)}});
+  EXPECT_EQ(taken.status().reason(), "port_in_use");
+  EXPECT_NE(taken.status().message().find("aaaaaaaa"), std::string::npos);
+  ASSERT_TRUE(impl->Release("aaaaaaaa").ok());
+  // The API is asked for the port of one address only.
+  EXPECT_EQ(
+      impl->Reserve({"bbbbbbbb", "bridge", "", {Tcp(8099, 80, "127.0.0.1")}}).status().reason(),
+      "port_in_use");
+}
+
 TEST(Publish, OneHostAddressOnly) {
   Testbed bed;
   const auto web = bed.Start("aaaaaaaa", {Tcp(8080, 80, kHost)});

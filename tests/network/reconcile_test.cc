@@ -14,18 +14,25 @@ kernel::Link OurLink(std::string_view container) {
   link.name = HostLinkName(container);
   link.kind = "veth";
   link.group = kContainerLinkGroup;
+  link.master = 7;
   return link;
 }
 
 TEST(PlanReconcile, DropsWhatNoContainerHas) {
   State state;
   state.networks.resize(1);
+  state.networks[0].bridge = "minibox0";
   state.networks[0].leases = {{"aaaaaaaa", 1, {}}, {"bbbbbbbb", 2, {}}};
-  kernel::Link foreign = OurLink("cccccccc");
+  kernel::Link foreign = OurLink("cccccccc"), bridge, others = OurLink("eeeeeeee");
   foreign.group = 0;
-  const ReconcilePlan plan =
-      PlanReconcile(state, {OurLink("aaaaaaaa"), OurLink("bbbbbbbb"), OurLink("dddddddd"), foreign},
-                    {"bbbbbbbb"});
+  bridge.name = "minibox0";
+  bridge.kind = "bridge";
+  bridge.index = 7;
+  others.master = 8;  // of another state directory
+  const ReconcilePlan plan = PlanReconcile(
+      state,
+      {OurLink("aaaaaaaa"), OurLink("bbbbbbbb"), OurLink("dddddddd"), foreign, bridge, others},
+      {"bbbbbbbb", "ffffffff"});
   EXPECT_EQ(plan.leases_to_drop, std::vector<std::string>{"aaaaaaaa"});
   EXPECT_EQ(plan.links_to_delete,
             (std::vector<std::string>{HostLinkName("aaaaaaaa"), HostLinkName("dddddddd")}));

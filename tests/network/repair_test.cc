@@ -24,7 +24,7 @@ TEST(Repair, FlushedRulesetComesBack) {
     EXPECT_EQ(Output("nft list ruleset"), rules) << damage;
     EXPECT_EQ(Publication(*web), "172.19.0.1") << damage;
     ASSERT_TRUE(Shell(damage)) << damage;
-    ASSERT_TRUE(bed.impl()->Reconcile({"aaaaaaaa"}).ok());
+    ASSERT_TRUE(bed.impl()->Reconcile({{"aaaaaaaa", 0}}).ok());
     EXPECT_EQ(Publication(*web), "172.19.0.1") << damage;
   }
 }
@@ -48,7 +48,7 @@ TEST(Repair, LinkTakenOffTheBridgeIsPutBack) {
   const auto web = bed.Start("aaaaaaaa", {Tcp(8080, 80)});
   ASSERT_TRUE(Shell("ip link set veth-aaaaaaaa nomaster"));
   EXPECT_NE(Publication(*web), "172.19.0.1");
-  ASSERT_TRUE(bed.impl()->Reconcile({"aaaaaaaa"}).ok());
+  ASSERT_TRUE(bed.impl()->Reconcile({{"aaaaaaaa", 0}}).ok());
   EXPECT_EQ(Publication(*web), "172.19.0.1");
 }
 

@@ -157,6 +157,27 @@ bool Delivers(int from, const std::string& ip, uint16_t port, int to) {
   return to >= 0 && Readable(to) && recv(to, &byte, 1, 0) == 1;
 }
 
+bool Pings(Place from, const std::string& ip) {
+  core::Fd fd;
+  const auto make = [&] { fd.reset(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP)); };
+  from == nullptr ? make() : from->Run(make);
+  // Type 8, then the checksum of it and an identifier.
+  constexpr uint8_t kRequest[8] = {8, 0, 0xe5, 0xca, 0x12, 0x34, 0, 1};
+  const sockaddr_in address = Address(ip, 0);
+  if (sendto(fd.get(), kRequest, sizeof kRequest, 0, reinterpret_cast<const sockaddr*>(&address),
+             sizeof address) != sizeof kRequest) {
+    return false;
+  }
+  while (Readable(fd.get())) {
+    uint8_t packet[256];
+    const ssize_t size = recv(fd.get(), packet, sizeof packet, 0);
+    if (size < 28) continue;
+    const uint8_t* const icmp = packet + (packet[0] & 15) * 4;
+    if (icmp[0] == 0 && icmp[4] == 0x12 && icmp[5] == 0x34) return true;
+  }
+  return false;
+}
+
 Testbed::Testbed() {
   options.state_dir = scratch / "networks";
   auto host = kernel::Rtnetlink::Open();
@@ -194,21 +215,37 @@ Network Testbed::Open() const {
 }
 
 StatusOr<std::unique_ptr<Container>> Testbed::TryStart(const std::string& id,
-                                                       std::vector<PortMapping> ports) {
+                                                       std::vector<PortMapping> ports,
+                                                       const std::string& network) {
+  return TryStart({id, network, "", std::move(ports)});
+}
+
+StatusOr<std::unique_ptr<Container>> Testbed::TryStart(const network::EndpointRequest& request) {
+  const std::string& id = request.container;
   auto container = std::make_unique<Container>();
   container->id = id;
-  auto reservation = impl_->Reserve({id, "bridge", "", std::move(ports)});
+  auto reservation = impl_->Reserve(request);
   if (!reservation.ok()) return reservation.status();
   container->reservation = std::move(*reservation);
   const Status attached = impl_->Attach(container->reservation.endpoint, id,
                                         container->inside.netns(), container->inside.rtnetlink());
   if (!attached.ok()) return attached;
+  for (const network::Endpoint& further : container->reservation.further) {
+    const Status also =
+        impl_->Attach(further, id, container->inside.netns(), container->inside.rtnetlink());
+    if (!also.ok()) return also;
+  }
   container->reservation.starting.reset();
   return container;
 }
 
 std::unique_ptr<Container> Testbed::Start(const std::string& id, std::vector<PortMapping> ports) {
-  auto container = TryStart(id, std::move(ports));
+  return StartOn("bridge", id, std::move(ports));
+}
+
+std::unique_ptr<Container> Testbed::StartOn(const std::string& network, const std::string& id,
+                                            std::vector<PortMapping> ports) {
+  auto container = TryStart(id, std::move(ports), network);
   if (!container.ok()) {
     ADD_FAILURE() << container.status().ToString();
     abort();

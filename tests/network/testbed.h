@@ -65,6 +65,9 @@ std::string SeenBy(int listener, Place client, const std::string& ip, uint16_t p
 // One datagram each way; the address that the server saw, or what went wrong.
 std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t port);
 
+// Whether an echo request is answered.
+bool Pings(Place from, const std::string& ip);
+
 // Whether a datagram sent from one socket arrives at the other (-1: nobody looks).
 bool Delivers(int from, const std::string& ip, uint16_t port, int to);
 
@@ -84,9 +87,15 @@ class Testbed {
   Network Open() const;
   // Reserve and Attach, or a test failure.
   std::unique_ptr<Container> Start(const std::string& id, std::vector<PortMapping> ports = {});
+  std::unique_ptr<Container> StartOn(const std::string& network, const std::string& id,
+                                     std::vector<PortMapping> ports = {});
   StatusOr<std::unique_ptr<Container>> TryStart(const std::string& id,
-                                                std::vector<PortMapping> ports = {});
+                                                std::vector<PortMapping> ports = {},
+                                                const std::string& network = "bridge");
+  StatusOr<std::unique_ptr<Container>> TryStart(const network::EndpointRequest& request);
   NetworkImpl& impl() { return impl_; }
+  // With the present options.
+  void Reopen() { impl_ = ImplOf(Open()); }
 
   Scratch scratch;
   NetworkOptions options;

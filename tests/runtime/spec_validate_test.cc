@@ -344,12 +344,23 @@ INSTANTIATE_TEST_SUITE_P(Labels, SpecValidate,
                                                     s.labels[std::to_string(i)] = "";
                                                 }}));
 
-TEST(SpecValidate, UnknownNetworkIsNotFound) {
+TEST(SpecValidate, NetworksMayBeSeveralButNotOfEveryKind) {
   ContainerSpec spec = Valid();
-  spec.network = "backend";
-  const Status status = ValidateSpec(spec, Host());
-  EXPECT_EQ(status.code(), StatusCode::kNotFound);
-  EXPECT_EQ(status.reason(), "network_not_found");
+  spec.network = "backend,front";
+  spec.ip = "10.0.0.2";
+  EXPECT_TRUE(ValidateSpec(spec, Host()).ok());
+  for (const char* bad : {"backend,none", "host,backend", "backend,", "backend,container"}) {
+    spec.network = bad;
+    EXPECT_EQ(ValidateSpec(spec, Host()).field(), "network") << bad;
+  }
+  for (const char* without : {"none", "host"}) {
+    spec.network = without;
+    EXPECT_EQ(ValidateSpec(spec, Host()).field(), "ip") << without;
+    ContainerSpec mac = Valid();
+    mac.network = without;
+    mac.mac = "02:00:00:00:00:01";
+    EXPECT_EQ(ValidateSpec(mac, Host()).field(), "mac") << without;
+  }
 }
 
 TEST(HostPath, LinksAreResolvedBeforeThePrefixesAreCompared) {

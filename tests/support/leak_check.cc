@@ -54,7 +54,7 @@ std::set<std::string> Processes() {
     std::string state;
     long parent = 0;
     rest >> state >> parent;
-    if (parent == getpid() || name.starts_with("minibox-init")) {
+    if (parent == getpid() || name.starts_with("minibox-init") || name.starts_with("minibox-dns")) {
       found.insert(pid + " " + name + " " + state);
     }
   }

@@ -38,26 +38,6 @@ TEST(Messages, VolumesAreReadBack) {
   EXPECT_TRUE(ParseVolume(ToJson(volume)).ok());
 }
 
-TEST(Messages, NetworksNameTheirMembers) {
-  NetworkInfo network;
-  network.name = "bridge";
-  network.bridge = "minibox0";
-  network.subnet = "172.19.0.0/24";
-  network.gateway = "172.19.0.1";
-  network.containers = {"0123abcd", "ffffffff"};
-  ContainerInfo info{.id = *ContainerId::Parse("0123abcd")};
-  info.name = "web";
-  info.ip = "172.19.0.2";
-  info.mac = "m";
-  EXPECT_EQ(ToJson({network}, {info}),
-            R"([{"name":"bridge","bridge":"minibox0","subnet":"172.19.0.0/24",)"
-            R"("gateway":"172.19.0.1","containers":{"0123abcd":{"name":"web","ip":"172.19.0.2",)"
-            R"("mac":"m"},"ffffffff":{}}}])");
-  const auto networks = ParseNetworks(ToJson({network}, {info}));
-  ASSERT_TRUE(networks.ok());
-  EXPECT_EQ(networks->at(0).containers.size(), 2u);
-}
-
 TEST(Messages, Version) {
   EXPECT_EQ(ToJson(VersionInfo{"0.1.0", "linux", "amd64", "6.1"}),
             R"({"version":"0.1.0","api_version":"1","os":"linux","architecture":"amd64",)"

@@ -164,20 +164,6 @@ TEST(RunRequest, InteractiveMeansATerminalAndIsKeptUnlessSaidOtherwise) {
   EXPECT_TRUE(!request->spec.open_stdin && request->spec.tty);
 }
 
-TEST(RunRequest, WhatHasNoPlaceYetIsRefusedByName) {
-  const std::pair<const char*, const char*> kRefused[] = {
-      {"ip", R"("172.19.0.9")"},
-      {"mac", R"("02:00:00:00:00:01")"},
-  };
-  for (const auto& [name, value] : kRefused) {
-    const auto request = With("\"" + std::string(name) + "\":" + value);
-    ASSERT_FALSE(request.ok()) << name;
-    EXPECT_EQ(request.status().field(), name);
-    EXPECT_EQ(request.status().reason(), "invalid_argument");
-    EXPECT_EQ(request.status().message(), std::string(name) + ": not supported by this version");
-  }
-}
-
 TEST(RunRequest, WhatHasNoPlaceYetPassesWithItsDefault) {
   EXPECT_TRUE(With(R"("publish_all":false,"devices":[],"ip":"",
                       "mac":null,"db_mode":false,"restart":"no","healthcheck":{},"seccomp":null,

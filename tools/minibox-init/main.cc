@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// minibox-init: the monitor of a container, its PID 1, and the agent of an exec. Static,
-// single-threaded, without the C++ library; embedded in libminibox and run from there only. What to
-// do arrives over the control socket, nothing in argv or the environment.
+// minibox-init: the monitor of a container, its PID 1, the agent of an exec, or the name server of a
+// network. Static, single-threaded, without the C++ library; embedded in libminibox and run from
+// there only. What to do arrives over the control socket, nothing in argv or the environment.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "init/dns_responder.h"
 #include "init/exec_agent.h"
 #include "init/monitor.h"
 #include "init/protocol.h"
@@ -22,6 +23,12 @@ int main() {
   (void)fcntl(kControlFd, F_SETFD, FD_CLOEXEC);
   minibox::init::MessageHeader first{};
   if (recv(kControlFd, &first, sizeof first, MSG_PEEK) != sizeof first) return 1;
-  return first.type == minibox::init::Message::kExec ? minibox::init::RunExecAgent(kControlFd)
-                                                     : minibox::init::RunMonitor(kControlFd);
+  switch (first.type) {
+    case minibox::init::Message::kExec:
+      return minibox::init::RunExecAgent(kControlFd);
+    case minibox::init::Message::kDnsServe:
+      return minibox::init::RunDnsResponder(kControlFd);
+    default:
+      return minibox::init::RunMonitor(kControlFd);
+  }
 }

@@ -217,7 +217,10 @@ void RunFlags::AddTo(CLI::App& command, bool run) {
   list("-p,--publish", publish_, "[ip:]host:container[/tcp|udp]");
   command.add_flag("-P,--publish-all", publish_all_,
                    "publish every port that the image exposes on a free one");
-  command.add_option("--network", network_, "bridge (default), none or host");
+  command.add_option("--network", network_,
+                     "bridge (default), none, host, container:<id> or networks, a,b");
+  command.add_option("--ip", ip_, "fixed address on the first network");
+  command.add_option("--mac", mac_, "fixed MAC address on the first network");
   list("--dns", dns_, "resolver's address");
   list("--add-host", hosts_, "name:ip, an entry in /etc/hosts");
   list("-v,--volume", volumes_, "host path or volume name, :path[:options]");
@@ -399,6 +402,8 @@ StatusOr<wire::RunRequest> RunFlags::Request(const std::vector<std::string>& arg
   spec.user = user_;
   spec.working_dir = workdir_;
   if (!network_.empty()) spec.network = network_;
+  spec.ip = ip_;
+  spec.mac = mac_;
   spec.dns = dns_;
   spec.extra_hosts = hosts_;
   spec.stop_signal = stop_signal_;

@@ -40,7 +40,7 @@ class RunFlags {
   int64_t cpu_ = 0, io_weight_ = 0, pids_limit_ = 0;
   std::optional<int64_t> oom_score_adj_, stop_timeout_;
   std::vector<std::string> ulimits_, publish_, dns_, hosts_, volumes_, mounts_, tmpfs_;
-  std::string network_, shm_size_;
+  std::string network_, ip_, mac_, shm_size_;
   std::vector<std::string> env_, env_files_, labels_;
   std::string user_, workdir_, name_, hostname_, project_;
   std::optional<std::string> entrypoint_;

@@ -160,8 +160,6 @@ void CheckUnused(Reader& reader, const ServerFeatures& features) {
   for (const char* name : {"MINIBOX_INDEX_ON_STARTUP", "MINIBOX_INDEX_LAYERS"}) {
     reader.Flag(name, &ignored);
   }
-  for (const std::string& pool : reader.List("MINIBOX_SUBNET_POOL")) {
-    if (!IsSubnet(pool)) reader.Fail("MINIBOX_SUBNET_POOL", StrCat("'", pool, "' is no subnet"));
   }
   bool ipv6 = false;
   reader.Flag("MINIBOX_IPV6", &ipv6);
@@ -212,6 +210,14 @@ StatusOr<Config> ReadConfig(const Environment& environment, const ServerFeatures
   if (const std::string subnet = reader.Get("MINIBOX_SUBNET"); !subnet.empty()) {
     if (!IsSubnet(subnet)) reader.Fail("MINIBOX_SUBNET", "must be <IPv4 address>/<8 to 30>");
     config.subnet = subnet;
+  }
+  if (std::vector<std::string> pool = reader.List("MINIBOX_SUBNET_POOL"); !pool.empty()) {
+    for (const std::string& subnet : pool) {
+      if (!IsSubnet(subnet)) {
+        reader.Fail("MINIBOX_SUBNET_POOL", StrCat("'", subnet, "' is no subnet"));
+      }
+    }
+    config.subnet_pool = std::move(pool);
   }
   reader.Flag("MINIBOX_BRIDGE_ON_STARTUP", &config.bridge_on_startup);
   reader.Number("MINIBOX_BUILD_WORKERS", 1, kMaxWorkers, &config.build_workers);

@@ -65,8 +65,10 @@ void LogTo(FILE* file, minibox::LogSeverity threshold) {
 
 StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store) {
   auto network = minibox::Network::Open({.state_dir = config.data_root + "/networks",
+  auto network = minibox::Network::Open({.state_dir = config.data_root + "/networks",
                                          .event_dir = config.data_root,
-                                         .default_subnet = config.subnet});
+                                         .default_subnet = config.subnet,
+                                         .subnet_pool = config.subnet_pool});
   if (!network.ok()) return network.status();
   minibox::RuntimeOptions runtime_options;
   runtime_options.run_dir = config.run_dir;
@@ -103,6 +105,11 @@ void PrepareBridge(Engine& engine) {
     const std::string& subnet = bridge->subnet;
     fprintf(stderr, "[network] Bridge %s ready with IP %s%s\n", bridge->bridge.c_str(),
             bridge->gateway.c_str(), subnet.substr(subnet.find('/')).c_str());
+  }
+  const auto warnings = engine.network.Warnings();
+  if (!warnings.ok()) return;
+  for (const std::string& warning : *warnings) {
+    fprintf(stderr, "warning: [network] %s\n", warning.c_str());
   }
 }
 
@@ -168,6 +175,9 @@ int Run() {
       {.host = config->host, .port = config->port, .max_connections = config->max_connections},
       [&](Exchange& exchange) { Answer(**engine, router, exchange); });
   if (!server.ok()) return Fail(server.status());
+  if (IsLoopbackHost(config->host)) {
+    (*engine)->network.SetApiListener(config->host, static_cast<uint16_t>((*server)->port()));
+  }
   printf("Daemon listening on %s:%d\n", config->host.c_str(), (*server)->port());
   fflush(stdout);
   Announce(**engine, "daemon.start");

@@ -96,6 +96,14 @@ void Params::Flag(std::string_view name, bool* out) {
   *out = *value == "1";
 }
 
+void Params::OptionalFlag(std::string_view name, std::optional<bool>* out) {
+  if (fields_) fields_->OptionalBool(name, out);
+  const auto value = FromQuery(name);
+  if (!value) return;
+  if (*value != "0" && *value != "1") return Fail(InvalidField(name, "must be 0 or 1"));
+  *out = *value == "1";
+}
+
 void Params::Int(std::string_view name, int64_t low, int64_t high, std::optional<int64_t>* out) {
   if (fields_) fields_->OptionalInt(name, low, high, out);
   const auto value = FromQuery(name);

@@ -33,6 +33,8 @@ class Params {
   // The same, but missing is 400 with `message` (default "missing <name>").
   void Required(std::string_view name, std::string* out, std::string_view message = {});
   void Flag(std::string_view name, bool* out);  // 0 or 1; in a body true or false
+  // The same; an explicit false is told from a missing one.
+  void OptionalFlag(std::string_view name, std::optional<bool>* out);
   void Int(std::string_view name, int64_t low, int64_t high, std::optional<int64_t>* out);
   // RFC 3339, Unix seconds, or a duration ago.
   void Time(std::string_view name, std::optional<minibox::TimePoint>* out);
