@@ -13,5 +13,6 @@
 #include "minibox/stats.h"
 #include "minibox/status.h"
 #include "minibox/store.h"
+#include "minibox/system.h"
 #include "minibox/types.h"
 #include "minibox/version.h"

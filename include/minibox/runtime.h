@@ -299,6 +299,8 @@ struct ContainerDetails {
   std::optional<uint64_t> size_rw{};  // bytes of its own changes to the root, if asked for
 };
 
+struct SystemInfo;  // minibox/system.h
+
 // Creates and supervises containers.
 //
 // A thread-safe handle; it keeps its Store and Network alive. Containers outlive
@@ -404,6 +406,8 @@ class MINIBOX_EXPORT Runtime {
   // A new image: the container's with one more layer, its changes.
   StatusOr<ImageInfo> Commit(const ContainerId& id, const CommitOptions& options,
                              std::stop_token stop = {});
+  // The engine and its host: minibox/system.h.
+  StatusOr<SystemInfo> GetSystemInfo() const;
 
   // Blocks until the stream ends, the sink fails or `stop` is requested. The bytes
   // are those of container.log, rotated files first (spec §12.15).

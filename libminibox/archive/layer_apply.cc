@@ -16,6 +16,7 @@
 #include "archive/entry_path.h"
 #include "archive/layer_xattrs.h"
 #include "archive/overlay_marks.h"
+#include "archive/read_ahead.h"
 #include "archive/tar_reader.h"
 #include "core/errors.h"
 #include "core/fd.h"
@@ -68,7 +69,9 @@ class Applier {
         chain_(std::move(chain)),
         finish_(root),
         options_(options),
-        reader_(std::move(tar)),
+        tar_(std::move(tar)),
+        reader_([this](char* buffer, size_t size) { return tar_.Read(buffer, size); },
+                /*hash=*/false),
         make_parent_([this](int parent, const std::string& name, std::string_view path,
                             bool exists) { return MakeParent(parent, name, path, exists); }) {}
 
@@ -87,7 +90,8 @@ class Applier {
       }
     }
     MBX_RETURN_IF_ERROR(finish_.Apply(chain_));
-    MBX_ASSIGN_OR_RETURN(Digest diff_id, reader_.Finish());
+    MBX_RETURN_IF_ERROR(reader_.Drain());
+    Digest diff_id = tar_.DigestOfAll();
     if (notes_left_out_ > 0) notes_.push_back(core::StrCat("and ", notes_left_out_, " more"));
     return Applied{std::move(diff_id), entries_, bytes_, std::move(notes_)};
   }
@@ -421,6 +425,7 @@ class Applier {
   DirChain chain_;
   DirFinish finish_;
   const ApplyOptions& options_;
+  ReadAhead tar_;
   TarReader reader_;
   const DirChain::MakeFn make_parent_;
   uint64_t entries_ = 0, bytes_ = 0;

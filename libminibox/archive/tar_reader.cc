@@ -228,7 +228,8 @@ Status ParseHeader(std::string_view block, TarEntry& entry, uint64_t& stored) {
 
 }  // namespace
 
-TarReader::TarReader(ReadFn source) : source_(std::move(source)), buffer_(kBufferBytes) {}
+TarReader::TarReader(ReadFn source, bool hash)
+    : source_(std::move(source)), hashes_(hash), buffer_(kBufferBytes) {}
 
 Status TarReader::Fill() {
   if (next_ > 0) {
@@ -238,7 +239,7 @@ Status TarReader::Fill() {
     next_ = 0;
   }
   MBX_ASSIGN_OR_RETURN(const size_t count, source_(buffer_.data() + end_, buffer_.size() - end_));
-  hash_.Update(std::string_view(buffer_.data() + end_, count));
+  if (hashes_) hash_.Update(std::string_view(buffer_.data() + end_, count));
   end_ += count;
   total_ += count;
   at_end_ = count == 0;
@@ -455,12 +456,17 @@ StatusOr<std::string_view> TarReader::ReadData() {
   return bytes;
 }
 
-StatusOr<Digest> TarReader::Finish() {
+Status TarReader::Drain() {
   next_ = end_ = 0;
   while (!at_end_) {
     MBX_RETURN_IF_ERROR(Fill());
     next_ = end_;
   }
+  return {};
+}
+
+StatusOr<Digest> TarReader::Finish() {
+  MBX_RETURN_IF_ERROR(Drain());
   return Digest::Parse(core::StrCat("sha256:", hash_.FinishHex()));
 }
 

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "archive/compression.h"
@@ -33,7 +34,9 @@ namespace minibox::archive {
 // Not thread-safe. Damage is kInvalidArgument "invalid_archive".
 class TarReader {
  public:
-  explicit TarReader(ReadFn source);
+  explicit TarReader(ReadFn source) : TarReader(std::move(source), /*hash=*/true) {}
+  // Without `hash` somebody else does that, and Drain() takes the place of Finish().
+  TarReader(ReadFn source, bool hash);
 
   // The next entry; what is left of the previous one's data is skipped. False: the end.
   StatusOr<bool> Next(TarEntry& entry);
@@ -42,6 +45,7 @@ class TarReader {
   StatusOr<std::string_view> ReadData();
   // Reads the source to its very end: the digest of all its bytes.
   StatusOr<Digest> Finish();
+  Status Drain();
   uint64_t bytes_read() const { return total_; }
 
  private:
@@ -63,6 +67,7 @@ class TarReader {
   Status ReadSparseMapFromData(TarEntry& entry);
 
   ReadFn source_;
+  const bool hashes_;
   core::Sha256 hash_;
   std::vector<char> buffer_;
   size_t next_ = 0, end_ = 0;

@@ -25,7 +25,6 @@ namespace minibox::build {
 namespace {
 
 constexpr size_t kBufferBytes = 256u << 10;
-constexpr char kManifestResult[] = "manifest";
 
 // A variant counts only where it is asked for.
 bool MatchesPlatform(const std::string& wanted, const Platform& platform) {
@@ -70,9 +69,9 @@ std::string ArchiveKey(std::string_view content) {
 }
 
 StatusOr<StoredImage> FindArchive(const StoreParts& store, const std::string& key) {
-  MBX_ASSIGN_OR_RETURN(const auto record, store.snapshots.Peek(key));
+  const auto record = store.snapshots.Peek(key);
   if (!record) return core::NotFound("", "no such archive");
-  const auto result = record->results.find(kManifestResult);
+  const auto result = record->results.find(store::kManifestResult);
   if (result == record->results.end()) return core::NotFound("", "no such archive");
   MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(result->second));
   MBX_ASSIGN_OR_RETURN(StoredImage image, store.resolve_manifest(manifest));
@@ -199,13 +198,16 @@ class BaseResolver {
 
   StatusOr<Base> FromImage(const StoredImage& image) {
     const Digest& digest = image.info.manifest;
-    MBX_RETURN_IF_ERROR(lease_.AddBlob(digest));
-    MBX_RETURN_IF_ERROR(lease_.AddBlob(image.manifest.config.digest));
-    for (const auto& layer : image.manifest.layers) {
-      MBX_RETURN_IF_ERROR(lease_.AddBlob(layer.digest));
-    }
-    for (const auto& diff_id : image.config.diff_ids) {
-      MBX_RETURN_IF_ERROR(lease_.AddLayer(diff_id));
+    store::LeaseItems items;
+    items.Blob(digest).Blob(image.manifest.config.digest);
+    for (const auto& layer : image.manifest.layers) items.Blob(layer.digest);
+    for (const auto& diff_id : image.config.diff_ids) items.Layer(diff_id);
+    MBX_RETURN_IF_ERROR(lease_.Add(items));
+    // Until then it could be removed and collected.
+    for (const std::string& blob : items.blobs) {
+      if (store_.blobs.Exists(*Digest::Parse(blob))) continue;
+      return core::NotFound("image_not_found",
+                            core::StrCat("image ", digest.ToString(), " has just been removed"));
     }
     Base base;
     base.key = digest.ToString();
@@ -264,7 +266,7 @@ class BaseResolver {
     record.created = std::chrono::duration_cast<std::chrono::seconds>(
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
-    record.results[kManifestResult] = manifest.ToString();
+    record.results[store::kManifestResult] = manifest.ToString();
     return store_.snapshots.Publish(key, operation, "tree", record);
   }
 
@@ -340,7 +342,7 @@ class BaseResolver {
     config.diff_ids = {survey.diff_id};
     config.history = {{.created = config.created, .created_by = "root file system archive"}};
     const std::string config_json = oci::SerializeImageConfig(config);
-    MBX_ASSIGN_OR_RETURN(const Digest config_digest, store_.blobs.Put(config_json));
+    MBX_ASSIGN_OR_RETURN(const Digest config_digest, store_.blobs.Put(config_json, &lease_));
     const auto media_type = survey.compression == archive::Compression::kGzip   ? oci::kOciLayerGzip
                             : survey.compression == archive::Compression::kZstd ? oci::kOciLayerZstd
                                                                                 : oci::kOciLayerTar;
@@ -349,7 +351,7 @@ class BaseResolver {
                    .digest = config_digest,
                    .size = config_json.size()},
         .layers = {{.media_type = std::string(media_type), .digest = blob, .size = size}}};
-    return store_.blobs.Put(oci::SerializeManifest(manifest));
+    return store_.blobs.Put(oci::SerializeManifest(manifest), &lease_);
   }
 
   const BaseName& name_;

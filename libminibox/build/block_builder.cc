@@ -240,6 +240,7 @@ StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, cons
 
   store::SnapshotRecord record;
   record.parent = outcome_.steps.empty() ? std::string() : outcome_.steps.back();
+  if (const auto& base = state_.BaseOf(index_).manifest) record.base = base->digest.ToString();
   record.instruction = action.display;
   record.empty = tidied.empty;
   record.size_bytes = tidied.bytes;

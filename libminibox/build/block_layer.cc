@@ -97,8 +97,7 @@ StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
           {.max_mtime = request_.epoch}, stop));
   MBX_RETURN_IF_ERROR(compressor->Finish());
   const uint64_t size = writer.size();
-  MBX_ASSIGN_OR_RETURN(Digest blob, writer.Commit());
-  MBX_RETURN_IF_ERROR(lease_.AddBlob(blob));
+  MBX_ASSIGN_OR_RETURN(Digest blob, writer.Commit(std::nullopt, &lease_));
   MBX_RETURN_IF_ERROR(lease_.AddLayer(diff.diff_id));
   MBX_RETURN_IF_ERROR(store_.layers.Publish(diff.diff_id, *operation_, kTree));
   Layer layer{diff.diff_id, std::move(blob), size, request_.compression};

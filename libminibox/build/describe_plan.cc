@@ -111,7 +111,7 @@ class Describer {
   StatusOr<bool> Find(Known& known, const std::string& key) const {
     if (!options_.use_cache) return false;
     // Not Snapshots::Find, which would remove one that is damaged.
-    MBX_ASSIGN_OR_RETURN(const auto record, parts_.store.snapshots.Peek(key));
+    const auto record = parts_.store.snapshots.Peek(key);
     if (!record) return false;
     if (!record->empty) known.directories.push_back(store::Snapshots::Path(key));
     return true;

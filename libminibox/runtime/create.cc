@@ -53,12 +53,10 @@ Status Runtime::Impl::CheckNameIsFree(const std::string& name, const ContainerId
 StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec& spec,
                                                             bool provisional) {
   MBX_RETURN_IF_ERROR(runtime::ValidateSpec(spec, host));
-  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->Resolve(spec.image));
-  // The record will protect the image as soon as it exists; until then the lease does. It
-  // keeps what the manifest refers to as well.
+  // The record will protect the image as soon as it exists; until then the lease does.
   MBX_FAILPOINT("create.lease");
-  MBX_ASSIGN_OR_RETURN(store::Lease lease, images->leases.Acquire("container"));
-  MBX_RETURN_IF_ERROR(lease.AddBlob(image.info.manifest));
+  MBX_ASSIGN_OR_RETURN(Store::Impl::Leased leased, images->ResolveLeased(spec.image, "container"));
+  const Store::Impl::Image& image = leased.image;
 
   std::optional<core::FileLock> names;
   if (spec.unique_name && !spec.name.empty()) {
@@ -81,7 +79,8 @@ StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec&
       if (mount.kind != Mount::Kind::kVolume || !mount.source.empty()) continue;
       if (used == anonymous.size()) {
         MBX_FAILPOINT("create.volume");
-        MBX_ASSIGN_OR_RETURN(const VolumeInfo volume, images->volumes.Create("", {}));
+        MBX_ASSIGN_OR_RETURN(const VolumeInfo volume,
+                             images->volumes.Create("", {}, &leased.lease));
         anonymous.push_back(volume.name);
       }
       mount.source = anonymous[used++];

@@ -3,15 +3,12 @@
 // one operation's directory; only when nothing can be wrong any more are blobs and trees renamed
 // into place and the names registered.
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <optional>
 #include <set>
 #include <stop_token>
 #include <utility>
@@ -31,6 +28,7 @@
 #include "store/archive_plan.h"
 #include "store/layout.h"
 #include "store/staged_archive.h"
+#include "store/stoppable_fd.h"
 #include "store/store_impl.h"
 
 namespace minibox {
@@ -49,44 +47,6 @@ Status AsInvalidArchive(const Status& status) {
       StatusCode::kInvalidArgument, status.message(),
       {.sys_errno = status.sys_errno(), .reason = status.reason(), .field = status.field()});
 }
-
-// Reads a descriptor that may have nothing for a long time: a pipe, a socket.
-class StoppableFd {
- public:
-  static StatusOr<std::shared_ptr<StoppableFd>> Create(int fd, std::stop_token stop) {
-    core::Fd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!wake.valid()) return core::SysError("eventfd", "load");
-    return std::shared_ptr<StoppableFd>(new StoppableFd(fd, std::move(stop), std::move(wake)));
-  }
-
-  StatusOr<size_t> Read(char* buffer, size_t size) {
-    while (true) {
-      if (stop_.stop_requested()) return core::Cancelled("loading");
-      pollfd fds[2] = {{fd_, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-      if (poll(fds, 2, -1) < 0) {
-        if (errno == EINTR) continue;
-        return core::SysError("poll", "archive");
-      }
-      if (fds[0].revents == 0) continue;
-      const ssize_t count = read(fd_, buffer, size);
-      if (count >= 0) return static_cast<size_t>(count);
-      if (errno != EINTR && errno != EAGAIN) return core::SysError("read", "archive");
-    }
-  }
-
- private:
-  StoppableFd(int fd, std::stop_token stop, core::Fd wake)
-      : fd_(fd), wake_(std::move(wake)), stop_(stop), on_stop_(std::move(stop), [this] {
-          const uint64_t one = 1;
-          // It cannot be full: nobody else writes.
-          (void)!write(wake_.get(), &one, sizeof one);
-        }) {}
-
-  const int fd_;
-  core::Fd wake_;
-  std::stop_token stop_;
-  std::stop_callback<std::function<void()>> on_stop_;
-};
 
 struct UnpackedLayer {
   Digest diff_id;
@@ -129,7 +89,7 @@ class Loader {
   }
 
   StatusOr<store::StagedArchive> Stage(int fd) {
-    MBX_ASSIGN_OR_RETURN(const auto source, StoppableFd::Create(fd, stop_));
+    MBX_ASSIGN_OR_RETURN(const auto source, store::StoppableFd::Create(fd, stop_, "archive"));
     archive::ReadFn tar = archive::Decompress(
         [source](char* buffer, size_t size) { return source->Read(buffer, size); });
     return store::StagedArchive::Read(std::move(tar), operation_->dir(),

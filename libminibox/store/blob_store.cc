@@ -40,12 +40,13 @@ Status BlobWriter::Write(std::string_view bytes) {
   return Status();
 }
 
-StatusOr<Digest> BlobWriter::Commit(const std::optional<Digest>& expected) {
+StatusOr<Digest> BlobWriter::Commit(const std::optional<Digest>& expected, Lease* lease) {
   const Digest digest = oci::DigestFromHex(hash_.FinishHex());
   if (expected && digest != *expected) {
     return core::DataLoss(
         core::StrCat("blob is ", digest.ToString(), ", expected ", expected->ToString()));
   }
+  if (lease != nullptr) MBX_RETURN_IF_ERROR(lease->AddBlob(digest));
   MBX_FAILPOINT("blob.sync");
   if (fsync(file_.get()) != 0) return core::SysError("fsync", "blob");
   if (close(file_.release()) != 0 && errno != EINTR) return core::SysError("close", "blob");
@@ -73,10 +74,10 @@ StatusOr<BlobWriter> BlobStore::NewBlob() const {
   return BlobWriter(root_, std::move(operation), std::move(file));
 }
 
-StatusOr<Digest> BlobStore::Put(std::string_view bytes) const {
+StatusOr<Digest> BlobStore::Put(std::string_view bytes, Lease* lease) const {
   MBX_ASSIGN_OR_RETURN(BlobWriter writer, NewBlob());
   MBX_RETURN_IF_ERROR(writer.Write(bytes));
-  return writer.Commit();
+  return writer.Commit(std::nullopt, lease);
 }
 
 bool BlobStore::Exists(const Digest& digest) const { return Size(digest).ok(); }

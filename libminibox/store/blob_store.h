@@ -13,6 +13,7 @@
 #include "minibox/status.h"
 #include "minibox/types.h"
 #include "store/data_root.h"
+#include "store/leases.h"
 
 namespace minibox::store {
 
@@ -23,8 +24,10 @@ class BlobWriter {
   Status Write(std::string_view bytes);
   uint64_t size() const { return size_; }
   // Syncs, verifies against `expected` if given (kDataLoss), renames into place, syncs the
-  // directory. A blob that exists already is fine.
-  StatusOr<Digest> Commit(const std::optional<Digest>& expected = std::nullopt);
+  // directory. A blob that exists already is fine. With `lease` the blob is added to it before it
+  // has its name, so that no collection comes in between.
+  StatusOr<Digest> Commit(const std::optional<Digest>& expected = std::nullopt,
+                          Lease* lease = nullptr);
 
  private:
   friend class BlobStore;
@@ -41,7 +44,7 @@ class BlobStore {
   explicit BlobStore(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
   StatusOr<BlobWriter> NewBlob() const;
   // NewBlob, Write, Commit.
-  StatusOr<Digest> Put(std::string_view bytes) const;
+  StatusOr<Digest> Put(std::string_view bytes, Lease* lease = nullptr) const;
   bool Exists(const Digest& digest) const;
   StatusOr<uint64_t> Size(const Digest& digest) const;
   StatusOr<core::Fd> Open(const Digest& digest) const;  // kNotFound "blob_not_found"

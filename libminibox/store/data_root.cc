@@ -24,6 +24,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "oci/manifest.h"
+#include "store/disk_usage.h"
 #include "store/layout.h"
 
 namespace minibox::store {
@@ -186,23 +187,35 @@ StatusOr<OperationDir> DataRoot::NewOperation(std::string_view kind) {
                       std::move(lock));
 }
 
-Status DataRoot::SweepTemporary() {
-  const Status records = SweepRecords();
-  const Status operations = SweepOperations();
-  return records.ok() ? operations : records;
+StatusOr<Swept> DataRoot::SweepTemporary(bool dry_run) {
+  Swept swept;
+  const Status records = SweepRecords(dry_run, swept);
+  const Status operations = SweepOperations(dry_run, swept);
+  if (!records.ok()) return records;
+  if (!operations.ok()) return operations;
+  return swept;
 }
 
-Status DataRoot::SweepRecords() const {
+Status DataRoot::SweepRecords(bool dry_run, Swept& swept) const {
   Status first;
   const auto note = [&](const Status& status) {
     if (!status.ok() && status.sys_errno() != ENOENT && first.ok()) first = status;
+  };
+  const auto remove = [&](const core::RootDir& dir, const std::string& file) {
+    const uint64_t bytes = DiskUsage().Add(dir, file);
+    const Status removed = dry_run ? Status() : dir.Unlink(file);
+    if (removed.ok()) {
+      ++swept.count;
+      swept.bytes += bytes;
+    }
+    return removed;
   };
   {
     MBX_ASSIGN_OR_RETURN(const core::FileLock lock, LockStore());
     MBX_ASSIGN_OR_RETURN(const std::vector<std::string> files, dir_.List(""));
     const std::time_t now = std::time(nullptr);
     for (const std::string& file : files) {
-      if (IsLeftover(dir_, file, now)) note(dir_.Unlink(file));
+      if (IsLeftover(dir_, file, now)) note(remove(dir_, file));
     }
   }
   for (const auto& [directory, lock_key] : kRecordLocks) {
@@ -214,13 +227,13 @@ Status DataRoot::SweepRecords() const {
       name.remove_suffix(kRecordSuffix.size());
       // Its writer holds this lock.
       const auto lock = TryLockKey(core::StrCat(lock_key, name));
-      note(lock.ok() && lock->has_value() ? records.Unlink(file) : lock.status());
+      note(lock.ok() && lock->has_value() ? remove(records, file) : lock.status());
     }
   }
   return first;
 }
 
-Status DataRoot::SweepOperations() const {
+Status DataRoot::SweepOperations(bool dry_run, Swept& swept) const {
   Status first;
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, tmp_.List(""));
   std::set<std::string> operations;
@@ -231,13 +244,18 @@ Status DataRoot::SweepOperations() const {
   for (const std::string& name : operations) {
     const std::string lock_name = core::StrCat(name, kLockSuffix);
     auto lock = core::FileLock::TryAcquire(tmp_.fd(), lock_name);
-    Status swept = lock.status();
+    Status status = lock.status();
     if (lock.ok()) {
       if (!lock->has_value()) continue;
-      swept = tmp_.RemoveAll(name);
-      if (swept.ok()) swept = tmp_.Unlink(lock_name);
+      if (tmp_.Exists(name)) {
+        ++swept.count;
+        swept.bytes += DiskUsage().Add(tmp_, name);
+      }
+      if (dry_run) continue;
+      status = tmp_.RemoveAll(name);
+      if (status.ok()) status = tmp_.Unlink(lock_name);
     }
-    if (!swept.ok() && first.ok()) first = swept;
+    if (!status.ok() && first.ok()) first = status;
   }
   return first;
 }

@@ -2,6 +2,7 @@
 // The directory tree of spec §6.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -41,6 +42,12 @@ class OperationDir {
   core::FileLock lock_;
 };
 
+// What a sweep found.
+struct Swept {
+  uint64_t count = 0;
+  uint64_t bytes = 0;  // allocated
+};
+
 // Thread-safe.
 class DataRoot : public std::enable_shared_from_this<DataRoot> {
  public:
@@ -53,8 +60,9 @@ class DataRoot : public std::enable_shared_from_this<DataRoot> {
   // What happens to anything in here: root.events().Emit("volume.create", name, labels).
   const core::EventLog& events() const { return events_; }
   StatusOr<OperationDir> NewOperation(std::string_view kind);
-  // Removes directories below tmp/ whose owner is gone, and temporary files beside records.
-  Status SweepTemporary();
+  // Removes directories below tmp/ whose owner is gone, and temporary files beside records;
+  // `dry_run` only counts them. Locks that nobody holds go too, and are not counted.
+  StatusOr<Swept> SweepTemporary(bool dry_run = false);
   // "store.lock": held briefly per change of index.json.
   StatusOr<core::FileLock> LockStore() const;
   // One lock per digest, cache key or the like, so that concurrent work happens once. Any text;
@@ -70,9 +78,9 @@ class DataRoot : public std::enable_shared_from_this<DataRoot> {
         dir_(std::move(dir)),
         tmp_(std::move(tmp)),
         events_(std::move(events)) {}
-  Status SweepOperations() const;
+  Status SweepOperations(bool dry_run, Swept& swept) const;
   // Temporary files beside records, of writers that died between creating and renaming them.
-  Status SweepRecords() const;
+  Status SweepRecords(bool dry_run, Swept& swept) const;
   std::string path_;
   core::RootDir dir_, tmp_;
   core::EventLog events_;

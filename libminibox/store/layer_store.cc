@@ -28,19 +28,6 @@ constexpr size_t kChunk = 256 * 1024;
 
 std::string Short(const Digest& digest) { return std::string(digest.hex().substr(0, 12)); }
 
-// Of the uncompressed tar, without unpacking it.
-StatusOr<Digest> UncompressedDigest(int blob, const std::stop_token& stop) {
-  const archive::ReadFn tar = archive::Decompress(archive::ReadFromFd(blob));
-  core::Sha256 hash;
-  std::vector<char> buffer(kChunk);
-  while (true) {
-    if (stop.stop_requested()) return core::Cancelled("unpack");
-    MBX_ASSIGN_OR_RETURN(const size_t n, tar(buffer.data(), buffer.size()));
-    if (n == 0) return oci::DigestFromHex(hash.FinishHex());
-    hash.Update({buffer.data(), n});
-  }
-}
-
 }  // namespace
 
 std::string LayerStore::Path(const Digest& diff_id) {
@@ -52,6 +39,27 @@ bool LayerStore::Exists(const Digest& diff_id) const {
   return st.ok() && S_ISDIR(st->st_mode);
 }
 
+StatusOr<Digest> LayerStore::ComputedDiffId(const Digest& blob, std::stop_token stop) const {
+  MBX_ASSIGN_OR_RETURN(const core::Fd file, blobs_.Open(blob));
+  char head[8];
+  const ssize_t count = pread(file.get(), head, sizeof head, 0);
+  if (count < 0) return core::SysError("pread", Short(blob));
+  // Of a plain tar it is the blob's own digest.
+  if (archive::DetectCompression(std::string_view(head, static_cast<size_t>(count))) ==
+      archive::Compression::kNone) {
+    return blob;
+  }
+  const archive::ReadFn tar = archive::Decompress(archive::ReadFromFd(file.get()));
+  core::Sha256 hash;
+  std::vector<char> buffer(kChunk);
+  while (true) {
+    if (stop.stop_requested()) return core::Cancelled("unpack");
+    MBX_ASSIGN_OR_RETURN(const size_t n, tar(buffer.data(), buffer.size()));
+    if (n == 0) return oci::DigestFromHex(hash.FinishHex());
+    hash.Update({buffer.data(), n});
+  }
+}
+
 StatusOr<Digest> LayerStore::EnsureUnpacked(const Digest& blob, const Digest& given_diff_id,
                                             std::stop_token stop) const {
   Digest diff_id = given_diff_id;
@@ -59,8 +67,7 @@ StatusOr<Digest> LayerStore::EnsureUnpacked(const Digest& blob, const Digest& gi
   const std::string context = core::StrCat("layer ", Short(blob));
   if (diff_id == blob) {
     // Configurations of older versions name the compressed blob; for a plain tar it is the same.
-    MBX_ASSIGN_OR_RETURN(const core::Fd file, blobs_.Open(blob));
-    auto actual = UncompressedDigest(file.get(), stop);
+    auto actual = ComputedDiffId(blob, stop);
     if (!actual.ok()) return actual.status().WithContext(context);
     diff_id = *actual;
     if (Exists(diff_id)) return diff_id;

@@ -26,6 +26,8 @@ class LayerStore {
   // accepted as in spec §11.1. Returns the diff_id that names the tree.
   StatusOr<Digest> EnsureUnpacked(const Digest& blob, const Digest& diff_id,
                                   std::stop_token stop = {}) const;
+  // Of the uncompressed tar; without unpacking it.
+  StatusOr<Digest> ComputedDiffId(const Digest& blob, std::stop_token stop = {}) const;
   // Publishes a finished tree (a directory in an operation of this store) under its diff_id;
   // if there is one already, `tree` is left for the operation to remove. Syncs first.
   Status Publish(const Digest& diff_id, const OperationDir& operation, std::string_view tree) const;

@@ -108,7 +108,8 @@ Status References::Register(const oci::Descriptor& manifest,
   });
 }
 
-Status References::Update(const std::function<Status(std::vector<oci::Descriptor>&)>& edit) const {
+Status References::Update(const std::function<Status(std::vector<oci::Descriptor>&)>& edit,
+                          const std::function<Status()>& then) const {
   MBX_FAILPOINT("references.lock");
   MBX_ASSIGN_OR_RETURN(const core::FileLock lock, root_->LockStore());
   oci::Index index;
@@ -116,13 +117,14 @@ Status References::Update(const std::function<Status(std::vector<oci::Descriptor
   const std::string before = oci::SerializeIndex(index);
   MBX_RETURN_IF_ERROR(edit(index.manifests));
   const std::string after = oci::SerializeIndex(index);
-  if (after == before) return Status();
+  if (after == before) return then ? then() : Status();
   // Otherwise nobody could read it again.
   if (after.size() > kMaxIndexBytes || index.manifests.size() > kMaxEntries) {
     return core::Error(StatusCode::kResourceExhausted, "",
                        core::StrCat("more than ", kMaxEntries, " image names"));
   }
-  return core::ReplaceFileAt(root_->dir().fd(), kIndexFile, after, 0644);
+  MBX_RETURN_IF_ERROR(core::ReplaceFileAt(root_->dir().fd(), kIndexFile, after, 0644));
+  return then ? then() : Status();
 }
 
 }  // namespace minibox::store

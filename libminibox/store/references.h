@@ -44,8 +44,10 @@ class References {
   // registered nameless, unless it has an entry.
   Status Register(const oci::Descriptor& manifest, const std::vector<ImageRef>& names) const;
   // Applies `edit` to the list under the lock and replaces the file if it changed. An error of
-  // `edit` is returned and changes nothing.
-  Status Update(const std::function<Status(std::vector<oci::Descriptor>&)>& edit) const;
+  // `edit` is returned and changes nothing. `then`, if given, follows with the lock still held and
+  // the new list on disk.
+  Status Update(const std::function<Status(std::vector<oci::Descriptor>&)>& edit,
+                const std::function<Status()>& then = {}) const;
 
  private:
   std::shared_ptr<DataRoot> root_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/snapshots.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ std::string Serialize(const SnapshotRecord& record) {
   json::Writer out(2);
   out.BeginObject();
   out.Key("parent").String(record.parent);
+  out.Key("base").String(record.base);
   out.Key("instruction").String(record.instruction);
   out.Key("empty").Bool(record.empty);
   out.Key("created").Int(record.created);
@@ -54,6 +56,7 @@ StatusOr<SnapshotRecord> Parse(std::string_view text) {
   MBX_ASSIGN_OR_RETURN(const json::Value root, json::Parse(text));
   SnapshotRecord record;
   MBX_ASSIGN_OR_RETURN(record.parent, root.GetString("parent"));
+  MBX_ASSIGN_OR_RETURN(record.base, root.GetString("base", ""));
   MBX_ASSIGN_OR_RETURN(record.instruction, root.GetString("instruction"));
   MBX_ASSIGN_OR_RETURN(record.empty, root.Get("empty").AsBool());
   MBX_ASSIGN_OR_RETURN(record.created, root.GetInt("created"));
@@ -89,13 +92,22 @@ Status RemoveLocked(DataRoot& root, const core::RootDir& layers, const std::stri
 
 }  // namespace
 
+std::string SnapshotRecord::ManifestResult() const {
+  const auto result = results.find(kManifestResult);
+  return result == results.end() ? "" : result->second;
+}
+
 std::string Snapshots::Path(std::string_view key) { return core::StrCat(kLayers, "/", key); }
 
 StatusOr<std::optional<SnapshotRecord>> Snapshots::Find(std::string_view key) const {
   MBX_RETURN_IF_ERROR(CheckKey(key));
   const std::string name(key);
   MBX_ASSIGN_OR_RETURN(const core::RootDir layers, root_->dir().OpenDir(kLayers));
-  if (auto record = ReadSnapshot(layers, name)) return record;
+  if (auto record = ReadSnapshot(layers, name)) {
+    // Its use only decides what is dropped first; that it cannot be noted is no reason to fail.
+    (void)utimensat(layers.fd(), RecordName(name).c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+    return record;
+  }
   if (!layers.Exists(name) && !layers.Exists(RecordName(name))) {
     return std::optional<SnapshotRecord>();
   }
@@ -106,10 +118,10 @@ StatusOr<std::optional<SnapshotRecord>> Snapshots::Find(std::string_view key) co
   return std::optional<SnapshotRecord>();
 }
 
-StatusOr<std::optional<SnapshotRecord>> Snapshots::Peek(std::string_view key) const {
-  MBX_RETURN_IF_ERROR(CheckKey(key));
-  MBX_ASSIGN_OR_RETURN(const core::RootDir layers, root_->dir().OpenDir(kLayers));
-  return ReadSnapshot(layers, std::string(key));
+std::optional<SnapshotRecord> Snapshots::Peek(std::string_view key) const {
+  if (!CheckKey(key).ok()) return std::nullopt;
+  const auto layers = root_->dir().OpenDir(kLayers);
+  return layers.ok() ? ReadSnapshot(*layers, std::string(key)) : std::nullopt;
 }
 
 Status Snapshots::Publish(std::string_view key, const OperationDir& operation,

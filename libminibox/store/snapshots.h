@@ -15,13 +15,20 @@ namespace minibox::store {
 
 struct SnapshotRecord {
   std::string parent{};       // key of the previous instruction, empty for a block's first
+  std::string base{};         // manifest digest of the base under it, empty for scratch
   std::string instruction{};  // for people
   bool empty = false;         // changed nothing
   int64_t created = 0;        // seconds since the epoch
   uint64_t size_bytes = 0;
   // Set when a block's layer was made from it: blob and diff id.
   std::map<std::string, std::string> results{};
+
+  // The manifest that an archive used as base became; empty for all others.
+  std::string ManifestResult() const;
 };
+
+// A result of SnapshotRecord.
+inline constexpr char kManifestResult[] = "manifest";
 
 class Snapshots {
  public:
@@ -29,10 +36,11 @@ class Snapshots {
   // "layers/<key>"; keys are 64 hex digits.
   static std::string Path(std::string_view key);
   // nullopt: not there, or record and tree do not agree (then it is removed: a partial or
-  // damaged snapshot is never a hit).
+  // damaged snapshot is never a hit). What is found counts as used now: the modification time of
+  // its record says when that was last.
   StatusOr<std::optional<SnapshotRecord>> Find(std::string_view key) const;
-  // The same, changing nothing: nullopt for half of one.
-  StatusOr<std::optional<SnapshotRecord>> Peek(std::string_view key) const;
+  // The same without touching anything.
+  std::optional<SnapshotRecord> Peek(std::string_view key) const;
   // Renames `tree`, a directory in `operation`, to layers/<key> and writes the record. If there
   // is one already, that stays and `tree` is left for the operation to remove.
   Status Publish(std::string_view key, const OperationDir& operation, std::string_view tree,

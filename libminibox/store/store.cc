@@ -19,8 +19,8 @@ StatusOr<Store> Store::Open(const StoreOptions& options) {
   auto impl = std::make_shared<Impl>(std::move(root));
   // What is left over is in nobody's way.
   const store::PartialBlobs partial(impl->root);
-  for (const Status& swept :
-       {impl->root->SweepTemporary(), impl->leases.Sweep(), partial.Sweep().status()}) {
+  for (const Status& swept : {impl->root->SweepTemporary().status(), impl->leases.Sweep().status(),
+                              partial.Sweep().status()}) {
     if (!swept.ok()) {
       core::LogWarning("store", core::StrCat("sweep: ", swept.message(), ", ignoring"));
     }
@@ -39,6 +39,10 @@ StatusOr<VolumeInfo> Store::InspectVolume(std::string_view name) const {
 }
 
 StatusOr<std::vector<VolumeInfo>> Store::ListVolumes() const { return impl_->volumes.List(); }
+
+StatusOr<PruneVolumesReport> Store::PruneVolumes(const PruneVolumesOptions& options) {
+  return impl_->volumes.Prune(options);
+}
 
 Status Store::RemoveVolume(std::string_view name) {
   MBX_RETURN_IF_ERROR(impl_->volumes.Inspect(name).status());

@@ -21,6 +21,7 @@ inline namespace v1 {
 namespace {
 
 constexpr unsigned kMaxUnpackers = 4;
+constexpr int kMaxAttempts = 10;
 
 // Each blob once, as on disk.
 uint64_t StoredSize(uint64_t manifest_size, const oci::Manifest& manifest) {
@@ -48,6 +49,31 @@ StatusOr<Store::Impl::Image> Store::Impl::Resolve(std::string_view name_or_id) c
   MBX_ASSIGN_OR_RETURN(const std::vector<oci::Descriptor> entries, references.List());
   MBX_ASSIGN_OR_RETURN(const store::Found found, store::FindImage(blobs, entries, name_or_id));
   return Describe(found.entry);
+}
+
+StatusOr<Store::Impl::Leased> Store::Impl::ResolveLeased(std::string_view name_or_id,
+                                                         std::string_view operation) const {
+  for (int attempt = 1;; ++attempt) {
+    auto image = Resolve(name_or_id);
+    if (image.ok()) {
+      store::LeaseItems items;
+      items.Blob(image->info.manifest).Blob(image->manifest.config.digest);
+      for (const oci::Descriptor& layer : image->manifest.layers) items.Blob(layer.digest);
+      for (const Digest& diff_id : image->config.diff_ids) items.Layer(diff_id);
+      MBX_ASSIGN_OR_RETURN(store::Lease lease, leases.Acquire(operation, items));
+      const bool complete =
+          blobs.Exists(image->info.manifest) && blobs.Exists(image->manifest.config.digest) &&
+          std::all_of(image->manifest.layers.begin(), image->manifest.layers.end(),
+                      [&](const oci::Descriptor& layer) { return blobs.Exists(layer.digest); });
+      if (complete) return Leased{*std::move(image), std::move(lease)};
+      image = core::DataLoss(core::StrCat("image ", image->info.manifest.ToString(),
+                                          " is incomplete: a layer is missing"));
+    }
+    // It may have been removed, or given to another image, since the index was read.
+    const bool gone = image.status().code() == StatusCode::kDataLoss ||
+                      image.status().reason() == "blob_not_found";
+    if (!gone || attempt == kMaxAttempts) return image.status();
+  }
 }
 
 StatusOr<Store::Impl::Image> Store::Impl::ResolveManifest(const Digest& manifest) const {

@@ -46,6 +46,10 @@ struct Store::Impl {
     oci::ImageConfig config;
   };
   StatusOr<Image> Resolve(std::string_view name_or_id) const;
+  // The same, held by a new lease: all its blobs are there and stay. Without one an image may be
+  // removed and collected as soon as it was found.
+  struct Leased;
+  StatusOr<Leased> ResolveLeased(std::string_view name_or_id, std::string_view operation) const;
   // Of a container's pinned image, which need not be in the index any more.
   StatusOr<Image> ResolveManifest(const Digest& manifest) const;
   // Of an index entry.
@@ -53,6 +57,11 @@ struct Store::Impl {
   // Unpacked layers of the image, relative to the data root ("extracted/<hex>"), bottom first;
   // unpacks what is missing. A layer that occurs twice is listed once, at its upper place.
   StatusOr<std::vector<std::string>> EnsureLayers(const Image& image, std::stop_token stop = {});
+};
+
+struct Store::Impl::Leased {
+  Image image;
+  store::Lease lease;
 };
 
 }  // namespace v1

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
+#include "core/errors.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/status_macros.h"
@@ -15,16 +17,26 @@ namespace {
 
 constexpr size_t kMaxRecordBytes = 64u << 20;
 
-// Absent if there is no such record, or none that can be read.
-json::Value ReadRecord(const DataRoot& root, std::string_view container, std::string_view file) {
+// Absent if there is no such record.
+StatusOr<json::Value> ParseRecord(const DataRoot& root, std::string_view container,
+                                  std::string_view file) {
   const std::string path = core::StrCat(kContainers, "/", container, "/", file);
   const auto text = root.dir().ReadFile(path, kMaxRecordBytes);
-  if (text.status().sys_errno() == ENOENT) return {};
+  if (text.status().sys_errno() == ENOENT || text.status().sys_errno() == ENOTDIR) {
+    return json::Value();
+  }
   json::ParseLimits limits;
   limits.max_bytes = kMaxRecordBytes;
   auto value = text.ok() ? json::Parse(*text, limits) : text.status();
+  if (!value.ok()) return value.status().WithContext(path);
+  return value;
+}
+
+// Absent if there is no such record, or none that can be read.
+json::Value ReadRecord(const DataRoot& root, std::string_view container, std::string_view file) {
+  auto value = ParseRecord(root, container, file);
   if (!value.ok()) {
-    core::LogWarning("store", core::StrCat(path, ": ", value.status().message(), ", ignoring"));
+    core::LogWarning("store", core::StrCat(value.status().message(), ", ignoring"));
     return {};
   }
   return *std::move(value);
@@ -58,6 +70,34 @@ StatusOr<std::map<std::string, std::vector<std::string>>> ContainersByImage(cons
   return users;
 }
 
+StatusOr<std::map<Digest, std::vector<std::string>>> PinnedManifests(const DataRoot& root) {
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> containers, ListContainers(root));
+  std::map<Digest, std::vector<std::string>> pinned;
+  for (const std::string& id : containers) {
+    Status unreadable;
+    for (const std::string_view file : {"state.json", "config.json"}) {
+      const auto record = ParseRecord(root, id, file);
+      if (!record.ok()) {
+        unreadable = record.status();
+        continue;
+      }
+      const auto digest = Digest::Parse(TextOr(record->Get("image_digest")));
+      if (!digest.ok()) continue;
+      pinned[*digest].push_back(id);
+      unreadable = Status();
+      break;
+    }
+    if (!unreadable.ok()) {
+      return core::DataLoss(core::StrCat("container ", id, ": ", unreadable.message()));
+    }
+  }
+  return pinned;
+}
+
+std::string ContainerStatus(const DataRoot& root, std::string_view container) {
+  return TextOr(ReadRecord(root, container, "state.json").Get("status"));
+}
+
 StatusOr<VolumeUsers> FindVolumeUsers(const DataRoot& root, std::string_view volume) {
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> containers, ListContainers(root));
   VolumeUsers users;
@@ -69,6 +109,23 @@ StatusOr<VolumeUsers> FindVolumeUsers(const DataRoot& root, std::string_view vol
     if (!owns && config.Get("named_volumes").Get(volume).absent()) continue;
     if (IsBeingRemoved(ReadRecord(root, id, "state.json"))) continue;
     (owns ? users.owners : users.others).push_back(id);
+  }
+  return users;
+}
+
+StatusOr<std::map<std::string, std::vector<std::string>, std::less<>>> UsersByVolume(
+    const DataRoot& root) {
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> containers, ListContainers(root));
+  std::map<std::string, std::vector<std::string>, std::less<>> users;
+  for (const std::string& id : containers) {
+    const json::Value config = ReadRecord(root, id, "config.json");
+    std::set<std::string> volumes;
+    for (const auto& [name, target] : config.Get("named_volumes").Members()) volumes.insert(name);
+    for (const json::Value& name : config.Get("anonymous_volumes").Elements()) {
+      volumes.insert(TextOr(name));
+    }
+    if (volumes.empty() || IsBeingRemoved(ReadRecord(root, id, "state.json"))) continue;
+    for (const std::string& name : volumes) users[name].push_back(id);
   }
   return users;
 }

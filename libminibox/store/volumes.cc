@@ -20,6 +20,8 @@
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "store/collection_lock.h"
+#include "store/disk_usage.h"
 #include "store/layout.h"
 #include "store/usage.h"
 
@@ -126,11 +128,13 @@ Status VolumeInUse(std::string_view name, const std::vector<std::string>& contai
       core::StrCat("volume '", name, "' is used by container ", core::StrJoin(containers, ", ")));
 }
 
-StatusOr<VolumeInfo> Volumes::Create(std::string_view given_name, const Labels& labels) const {
+StatusOr<VolumeInfo> Volumes::Create(std::string_view given_name, const Labels& labels,
+                                     Lease* lease) const {
   const bool anonymous = given_name.empty();
   const std::string name = anonymous ? core::RandomHex(kAnonymousDigits) : std::string(given_name);
   MBX_RETURN_IF_ERROR(CheckName(name));
   MBX_RETURN_IF_ERROR(CheckLabels(labels));
+  if (lease != nullptr) MBX_RETURN_IF_ERROR(lease->Add({.volumes = {name}}));
   MBX_ASSIGN_OR_RETURN(const core::FileLock lock, LockVolume(*root_, name));
   auto existing = ReadVolume(*root_, name);
   if (existing.ok() || existing.status().reason() != "volume_not_found") return existing;
@@ -160,16 +164,24 @@ StatusOr<VolumeInfo> Volumes::Create(std::string_view given_name, const Labels& 
 
 StatusOr<VolumeInfo> Volumes::Inspect(std::string_view name) const {
   MBX_RETURN_IF_ERROR(CheckName(name));
-  return ReadVolume(*root_, name);
+  MBX_ASSIGN_OR_RETURN(VolumeInfo volume, ReadVolume(*root_, name));
+  MBX_ASSIGN_OR_RETURN(const auto users, UsersByVolume(*root_));
+  if (const auto found = users.find(name); found != users.end()) volume.containers = found->second;
+  volume.size = DiskUsage().Add(root_->dir(), core::StrCat(kVolumes, "/", name));
+  return volume;
 }
 
 StatusOr<std::vector<VolumeInfo>> Volumes::List() const {
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, root_->dir().List(kVolumes));
+  MBX_ASSIGN_OR_RETURN(const auto users, UsersByVolume(*root_));
   std::vector<VolumeInfo> found;
   for (const std::string& name : names) {
     if (!IsValidVolumeName(name)) continue;
     auto volume = ReadVolume(*root_, name);
     if (volume.ok()) {
+      if (const auto used = users.find(name); used != users.end()) {
+        volume->containers = used->second;
+      }
       found.push_back(*std::move(volume));
     } else if (volume.status().reason() != "volume_not_found") {
       return volume.status();
@@ -197,6 +209,51 @@ Status Volumes::Remove(std::string_view name) const {
   root_->events().Emit("volume.remove", name);
   const Status removed = meta.Unlink(RecordName(name));
   return removed.sys_errno() == ENOENT ? Status() : removed;
+}
+
+StatusOr<PruneVolumesReport> Volumes::Prune(const PruneVolumesOptions& options) const {
+  PruneVolumesReport report;
+  DiskUsage usage;
+  MBX_ASSIGN_OR_RETURN(const OperationDir operation, root_->NewOperation("volume"));
+  MBX_ASSIGN_OR_RETURN(const std::vector<VolumeInfo> all, List());
+  for (const VolumeInfo& volume : all) {
+    if (!volume.containers.empty() || (!volume.anonymous && !options.all)) continue;
+    const std::string path = core::StrCat(kVolumes, "/", volume.name);
+    MBX_ASSIGN_OR_RETURN(const core::FileLock lock, LockVolume(*root_, volume.name));
+    {
+      // Who makes a container with it has leased it before, and its record follows.
+      MBX_ASSIGN_OR_RETURN(const auto alone, CollectionLock::HoldAlone(*root_));
+      MBX_ASSIGN_OR_RETURN(const LeaseItems leased, Leases(root_).Read());
+      if (leased.volumes.contains(volume.name)) continue;
+      // An unreadable record might name it.
+      MBX_RETURN_IF_ERROR(PinnedManifests(*root_).status());
+      MBX_ASSIGN_OR_RETURN(const auto users, UsersByVolume(*root_));
+      if (users.contains(volume.name)) continue;
+      if (!options.dry_run) {
+        MBX_FAILPOINT("volume.prune");
+        const std::string aside = std::to_string(report.removed.size());
+        if (renameat(root_->dir().fd(), path.c_str(), operation.dir().fd(), aside.c_str()) != 0) {
+          if (errno == ENOENT) continue;
+          return core::SysError("renameat", path);
+        }
+      }
+    }
+    if (!options.dry_run) {
+      MBX_ASSIGN_OR_RETURN(const core::RootDir meta, root_->dir().OpenDir(kVolumeMeta));
+      const Status removed = meta.Unlink(RecordName(volume.name));
+      if (!removed.ok() && removed.sys_errno() != ENOENT) return removed;
+      usage.Add(operation.dir(), std::to_string(report.removed.size()));
+    } else {
+      usage.Add(root_->dir(), path);
+    }
+    report.removed.push_back(volume.name);
+  }
+  if (!options.dry_run && !report.removed.empty()) {
+    MBX_ASSIGN_OR_RETURN(const core::RootDir volumes, root_->dir().OpenDir(kVolumes));
+    MBX_RETURN_IF_ERROR(core::SyncDir(volumes.fd()));
+  }
+  report.bytes_freed = usage.total();
+  return report;
 }
 
 StatusOr<core::Fd> Volumes::Open(std::string_view name) const {

@@ -10,19 +10,24 @@
 #include "core/fd.h"
 #include "minibox/store.h"
 #include "store/data_root.h"
+#include "store/leases.h"
 
 namespace minibox::store {
 
 class Volumes {
  public:
   explicit Volumes(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
-  // One that exists is returned as it is. An empty name makes an anonymous one.
-  StatusOr<VolumeInfo> Create(std::string_view name, const Labels& labels) const;
+  // One that exists is returned as it is. An empty name makes an anonymous one. With `lease` it
+  // is added to that first, so that no prune comes before its user is known.
+  StatusOr<VolumeInfo> Create(std::string_view name, const Labels& labels,
+                              Lease* lease = nullptr) const;
   StatusOr<VolumeInfo> Inspect(std::string_view name) const;
   StatusOr<std::vector<VolumeInfo>> List() const;
   // kNotFound "volume_not_found"; kFailedPrecondition "volume_in_use" while a container refers
   // to it, other than one whose own anonymous volume it is: that is for the container's removal.
   Status Remove(std::string_view name) const;
+  // Those that neither a container nor a lease refers to.
+  StatusOr<PruneVolumesReport> Prune(const PruneVolumesOptions& options) const;
   StatusOr<core::Fd> Open(std::string_view name) const;  // O_PATH directory
 
  private:

@@ -16,6 +16,8 @@ void Write(json::Writer& writer, const VolumeInfo& volume) {
   writer.Key("created_at").String(core::FormatTime(volume.created));
   writer.Key("anonymous").Bool(volume.anonymous);
   if (!volume.labels.empty()) writer.Key("labels").StringMap(volume.labels);
+  writer.Key("containers").StringArray(volume.containers);
+  if (volume.size.has_value()) writer.Key("size_bytes").Uint(*volume.size);
   writer.EndObject();
 }
 
@@ -27,6 +29,10 @@ StatusOr<VolumeInfo> ReadVolume(const json::Value& object) {
   MBX_ASSIGN_OR_RETURN(volume.created, core::ParseTime(created));
   MBX_ASSIGN_OR_RETURN(volume.anonymous, object.GetBool("anonymous", false));
   MBX_ASSIGN_OR_RETURN(volume.labels, object.GetStringMap("labels"));
+  MBX_ASSIGN_OR_RETURN(volume.containers, object.GetStringArray("containers"));
+  if (const json::Value size = object.Get("size_bytes"); !size.empty()) {
+    MBX_ASSIGN_OR_RETURN(volume.size, size.AsUint());
+  }
   return volume;
 }
 

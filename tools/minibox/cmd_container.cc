@@ -36,6 +36,9 @@ void AddList(CLI::App& app, Session& session) {
       const auto containers = wire::ParseContainers(*body);
       if (!containers.ok()) return session.Fail(containers.status());
       if (flags->wants_json()) return session.Print(ContainersJson(*containers));
+      if (flags->wants_template()) {
+        return session.PrintRows(flags->format, ContainersJson(*containers));
+      }
       if (flags->quiet) {
         std::string ids;
         for (const ContainerInfo& info : *containers) ids += info.id.ToString() + "\n";

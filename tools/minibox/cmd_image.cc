@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -17,6 +14,20 @@ namespace minibox::cli {
 namespace {
 
 using wire::StrCat;
+
+// The images as JSON, with the columns of the table besides.
+std::string ImageRows(const std::vector<ImageInfo>& images) {
+  std::string rows = "[";
+  for (const ImageInfo& image : images) {
+    const auto [repository, tag] = RepositoryAndTag(image.name);
+    wire::JsonWriter columns;
+    columns.BeginObject().Key("repository").String(repository).Key("tag").String(tag).EndObject();
+    std::string more = columns.Take();
+    more.back() = ',';
+    rows += (rows.size() > 1 ? "," : "") + more + wire::ToJson(image).substr(1);
+  }
+  return rows + "]";
+}
 
 void AddList(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("images", "list images");
@@ -37,39 +48,10 @@ void AddList(CLI::App& app, Session& session) {
       const auto images = wire::ParseImages(*body);
       if (!images.ok()) return session.Fail(images.status());
       if (flags->wants_json()) return session.Print(*wire::Indented(*body));
+      if (flags->wants_template()) return session.PrintRows(flags->format, ImageRows(*images));
       std::string ids;
       for (const ImageInfo& image : *images) ids += image.id.ToString() + "\n";
       return session.Print(flags->quiet ? ids : ImageTable(*images, session.terminal()));
-    };
-  });
-}
-
-int Load(Session& session, const std::string& path) {
-  const bool from_stdin = path.empty() || path == "-";
-  if (from_stdin && isatty(STDIN_FILENO)) return session.Usage("no file, and stdin is a terminal");
-  const int fd = from_stdin ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    session.terminal().Error(StrCat("cannot open '", path, "'"));
-    return kFailure;
-  }
-  const auto reply = session.Ask(
-      {.method = "POST", .path = "/images/archive", .upload_fd = fd, .patience = std::nullopt});
-  if (!from_stdin) close(fd);
-  return reply ? session.Print(reply->body) : kFailure;
-}
-
-void AddLoad(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("load", "load images from an archive");
-  command->footer("Example:\n  minibox load site.tar\n  gunzip -c site.tar.gz | minibox load");
-  struct Flags {
-    std::string input, file;
-  };
-  auto flags = std::make_shared<Flags>();
-  CLI::Option* input = command->add_option("-i,--input", flags->input, "the archive");
-  command->add_option("file", flags->file, "the archive (default: stdin)")->excludes(input);
-  command->callback([&session, flags] {
-    session.action = [&session, flags] {
-      return Load(session, flags->input.empty() ? flags->file : flags->input);
     };
   });
 }
@@ -117,7 +99,6 @@ void AddTag(CLI::App& app, Session& session) {
 
 void AddImageCommands(CLI::App& app, Session& session) {
   AddList(app, session);
-  AddLoad(app, session);
   AddRemove(app, session);
   AddTag(app, session);
 }

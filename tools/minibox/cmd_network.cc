@@ -28,6 +28,7 @@ void AddList(CLI::App& group, Session& session) {
       const auto networks = wire::ParseNetworks(*body);
       if (!networks.ok()) return session.Fail(networks.status());
       if (flags->wants_json()) return session.Print(*wire::Indented(*body));
+      if (flags->wants_template()) return session.PrintRows(flags->format, *body);
       std::string names;
       for (const NetworkInfo& network : *networks) names += network.name + "\n";
       return session.Print(flags->quiet ? names : NetworkTable(*networks, session.terminal()));

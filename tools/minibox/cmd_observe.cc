@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one sees of containers: inspect, stats, top, port.
+// What one sees of containers: stats, top, port.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -212,35 +212,9 @@ void AddPort(CLI::App& app, Session& session) {
   });
 }
 
-void AddInspect(CLI::App& app, Session& session) {
-  CLI::App* command = app.add_subcommand("inspect", "show everything about containers");
-  command->footer("Example:\n  minibox inspect --size web");
-  struct Flags {
-    std::vector<std::string> ids;
-    bool size = false;
-  };
-  auto flags = std::make_shared<Flags>();
-  command->add_option("container", flags->ids, "ids, names or beginnings of ids")->required();
-  command->add_flag("-s,--size", flags->size, "with the size of its own changes");
-  command->callback([&session, flags] {
-    session.action = [&session, flags] {
-      int status = kSuccess;
-      for (const std::string& id : flags->ids) {
-        Query query = {{"id", id}};
-        if (flags->size) query.emplace_back("size", "1");
-        const auto body = session.Fetch("/containers/inspect", query);
-        const auto text = body ? wire::Indented(*body) : StatusOr<std::string>(std::string());
-        if (!body || !text.ok() || session.Print(*text) != kSuccess) status = kFailure;
-      }
-      return status;
-    };
-  });
-}
-
 }  // namespace
 
 void AddObserveCommands(CLI::App& app, Session& session) {
-  AddInspect(app, session);
   AddStats(app, session);
   AddTop(app, session);
   AddPort(app, session);

@@ -9,6 +9,8 @@
 #include "run_flags.h"
 #include "wire/json.h"
 #include "wire/messages.h"
+#include "wire/store_reports.h"
+#include "wire/text.h"
 
 namespace minibox::cli {
 namespace {
@@ -27,6 +29,7 @@ void AddList(CLI::App& group, Session& session) {
       const auto volumes = wire::ParseVolumes(*body);
       if (!volumes.ok()) return session.Fail(volumes.status());
       if (flags->wants_json()) return session.Print(*wire::Indented(*body));
+      if (flags->wants_template()) return session.PrintRows(flags->format, *body);
       std::string names;
       for (const VolumeInfo& volume : *volumes) names += volume.name + "\n";
       return session.Print(flags->quiet ? names : VolumeTable(*volumes, session.terminal()));
@@ -94,6 +97,39 @@ void AddRemove(CLI::App& group, Session& session) {
   });
 }
 
+void AddPrune(CLI::App& group, Session& session) {
+  CLI::App* command = group.add_subcommand("prune", "remove volumes that no container uses");
+  command->footer("Example:\n  minibox volume prune --all --dry-run");
+  struct Flags {
+    bool all = false, dry_run = false, force = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_flag("-a,--all", flags->all, "named volumes too, not only anonymous ones");
+  command->add_flag("--dry-run", flags->dry_run, "only say what would be removed");
+  command->add_flag("-f,--force", flags->force, "do not ask");
+  command->callback([&session, flags] {
+    session.action = [&session, flags] {
+      if (!flags->force && !flags->dry_run &&
+          !session.Confirm(flags->all ? "Remove all volumes that no container uses?"
+                                      : "Remove anonymous volumes that no container uses?")) {
+        return kFailure;
+      }
+      Query query;
+      if (flags->all) query.emplace_back("all", "1");
+      if (flags->dry_run) query.emplace_back("dry_run", "1");
+      const auto reply = session.Ask(
+          {.method = "POST", .path = "/volumes/prune", .query = query, .patience = std::nullopt});
+      if (!reply) return kFailure;
+      const auto report = wire::ParsePruneVolumesReport(reply->body);
+      if (!report.ok()) return session.Fail(report.status());
+      std::string text;
+      for (const std::string& name : report->removed) text += name + "\n";
+      return session.Print(text + wire::StrCat(flags->dry_run ? "Would free: " : "Freed: ",
+                                               SizeText(report->bytes_freed), "\n"));
+    };
+  });
+}
+
 }  // namespace
 
 void AddVolumeCommands(CLI::App& app, Session& session) {
@@ -104,6 +140,7 @@ void AddVolumeCommands(CLI::App& app, Session& session) {
   AddCreate(*group, session);
   AddInspect(*group, session);
   AddRemove(*group, session);
+  AddPrune(*group, session);
 }
 
 }  // namespace minibox::cli

@@ -139,10 +139,13 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddBuildCommand(app, session);
   AddImageCommands(app, session);
   AddRegistryCommands(app, session);
+  AddImageArchiveCommands(app, session);
+  AddInspectCommands(app, session);
   AddVolumeCommands(app, session);
   AddNetworkCommands(app, session);
   AddObserveCommands(app, session);
   AddSystemCommands(app, session);
+  AddStoreCommands(app, session);
   AddHelpCommand(app, session);
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
     // For run and create options end at the image, also those of minibox itself.

@@ -39,14 +39,20 @@ class Session {
   std::optional<Reply> Ask(const Call& call);
   // The same for a stream; null if there is none.
   std::unique_ptr<StreamConnection> Open(const Call& call, Reply* reply);
+  // The same with nothing shown, whatever comes.
+  StatusOr<Reply> Send(const Call& call);
   // The same for a call whose body is JSON or text that is wanted whole.
   std::optional<std::string> Fetch(const std::string& path, const Query& query = {});
   // POSTs and prints the daemon's text, one call per name; exit 1 if any failed.
   int ForEach(const std::vector<std::string>& names, const std::string& path,
               const std::function<Query(const std::string&)>& query,
               std::optional<std::chrono::seconds> patience = std::chrono::seconds(60));
+  // Asks on a terminal; yes where there is none to ask.
+  bool Confirm(std::string_view question);
   // Prints on stdout; exit 1 if that is not possible.
   int Print(std::string_view text);
+  // The rows of `json` by the template of --format.
+  int PrintRows(std::string_view format, std::string_view json);
   int Usage(std::string_view message);
   int Fail(const Status& status);
   // The exit status of the last answer that was an error (X-Minibox-Exit-Code), else 125.
@@ -70,8 +76,19 @@ struct ListFlags {
 
   void AddTo(CLI::App& command);
   bool wants_json() const { return json || format == "json"; }
+  bool wants_template() const;
   // The filters as a query; an error is wrong usage.
   StatusOr<Query> FilterQuery() const;
+};
+
+// --format and --json of a command that prints one object or list without filters.
+struct FormatFlags {
+  std::string format{};
+  bool json = false;
+
+  void AddTo(CLI::App& command);
+  bool wants_json() const { return json || format == "json"; }
+  bool wants_template() const;
 };
 
 void AddChangeCommands(CLI::App& app, Session& session);
@@ -79,12 +96,15 @@ void AddBuildCommand(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);
 void AddEventCommands(CLI::App& app, Session& session);
+void AddImageArchiveCommands(CLI::App& app, Session& session);
 void AddImageCommands(CLI::App& app, Session& session);
 void AddLifecycleCommands(CLI::App& app, Session& session);
+void AddInspectCommands(CLI::App& app, Session& session);
 void AddNetworkCommands(CLI::App& app, Session& session);
 void AddObserveCommands(CLI::App& app, Session& session);
 void AddRegistryCommands(CLI::App& app, Session& session);
 void AddRunCommands(CLI::App& app, Session& session);
+void AddStoreCommands(CLI::App& app, Session& session);
 void AddSystemCommands(CLI::App& app, Session& session);
 void AddVolumeCommands(CLI::App& app, Session& session);
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdlib>
+#include <iostream>
 
 #include "commands.h"
+#include "format.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
@@ -29,6 +33,15 @@ std::string WarningText(std::string_view header) {
   return text;
 }
 
+void AddFormatOption(CLI::App& command, std::string* format) {
+  command.add_option("--format", *format, "table (default), json, or a template: '{{.Name}}'")
+      ->check([](const std::string& value) -> std::string {
+        if (value == "json" || value == "table") return "";
+        if (!IsTemplate(value)) return "must be table, json or a template with {{.Field}}";
+        return Template::Parse(value).status().message();
+      });
+}
+
 }  // namespace
 
 StatusOr<Client*> Session::Connect() {
@@ -42,9 +55,13 @@ StatusOr<Client*> Session::Connect() {
   return &*client_;
 }
 
-std::optional<Reply> Session::Ask(const Call& call) {
+StatusOr<Reply> Session::Send(const Call& call) {
   const auto client = Connect();
-  auto reply = client.ok() ? (*client)->Send(call) : StatusOr<Reply>(client.status());
+  return client.ok() ? (*client)->Send(call) : StatusOr<Reply>(client.status());
+}
+
+std::optional<Reply> Session::Ask(const Call& call) {
+  auto reply = Send(call);
   if (!reply.ok()) {
     terminal_.Error(reply.status().message());
     return std::nullopt;
@@ -105,6 +122,22 @@ int Session::Print(std::string_view text) {
   return kFailure;
 }
 
+bool Session::Confirm(std::string_view question) {
+  if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) return true;
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  const std::string lower = wire::AsciiLower(wire::TrimSpace(answer));
+  return lower == "y" || lower == "yes";
+}
+
+int Session::PrintRows(std::string_view format, std::string_view json) {
+  const auto rows = FormatRows(format, json);
+  if (!rows.ok())
+    return rows.status().reason() == "usage" ? Usage(rows.status().message()) : Fail(rows.status());
+  return Print(*rows);
+}
+
 int Session::Usage(std::string_view message) {
   terminal_.Error(message);
   return kUsage;
@@ -115,11 +148,16 @@ int Session::Fail(const Status& status) {
   return kFailure;
 }
 
+bool ListFlags::wants_template() const { return IsTemplate(format); }
+bool FormatFlags::wants_template() const { return IsTemplate(format); }
+
+void FormatFlags::AddTo(CLI::App& command) {
+  AddFormatOption(command, &format);
+  command.add_flag("--json", json, "the same as --format json");
+}
+
 void ListFlags::AddTo(CLI::App& command) {
-  command.add_option("--format", format, "table (default) or json")
-      ->check([](const std::string& value) {
-        return value == "json" || value == "table" ? "" : "must be table or json";
-      });
+  AddFormatOption(command, &format);
   command.add_flag("--json", json, "the same as --format json");
   command.add_flag("-q,--quiet", quiet, "ids only");
   command.add_option("--filter", filters, "key=value, may be repeated")->allow_extra_args(false);

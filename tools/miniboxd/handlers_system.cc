@@ -40,7 +40,7 @@ std::vector<Route> AllRoutes(Engine& engine) {
   std::vector<Route> all;
   for (auto* routes :
        {SystemRoutes, BuildRoutes, ChangeRoutes, ContainerRoutes, EventRoutes, ExecRoutes, ImageRoutes,
-        InspectRoutes, LifecycleRoutes, MetricsRoutes, RegistryRoutes, VolumeRoutes, NetworkRoutes}) {
+        ImageTransferRoutes, InspectRoutes, LifecycleRoutes, MetricsRoutes, RegistryRoutes, StoreRoutes, VolumeRoutes, NetworkRoutes}) {
     for (Route& route : routes(engine)) all.push_back(std::move(route));
   }
   return all;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include "handlers.h"
 #include "params.h"
 #include "wire/messages.h"
+#include "wire/store_reports.h"
 #include "wire/text.h"
 
 namespace miniboxd {
@@ -13,14 +16,17 @@ void List(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kStrict);
   std::string name;
   params.Text("name", &name);
-  params.Unsupported("dangling");
+  std::optional<bool> dangling;
+  params.OptionalFlag("dangling", &dangling);
   std::vector<std::string> labels;
   params.List("label", &labels);
   if (!params.Finish()) return;
   auto volumes = engine.store.ListVolumes();
   if (!volumes.ok()) return exchange.SendError(volumes.status());
   std::erase_if(*volumes, [&](const minibox::VolumeInfo& volume) {
-    return (!name.empty() && volume.name != name) || !HasLabels(volume.labels, labels);
+    return (!name.empty() && volume.name != name) ||
+           (dangling && *dangling != volume.containers.empty()) ||
+           !HasLabels(volume.labels, labels);
   });
   exchange.SendJson(minibox::wire::ToJson(*volumes));
 }
@@ -57,6 +63,17 @@ void Remove(Engine& engine, Exchange& exchange) {
   exchange.SendLine(name, minibox::wire::StrCat("Volume ", name, " removed"));
 }
 
+void Prune(Engine& engine, Exchange& exchange) {
+  Params params(exchange, Strictness::kStrict);
+  minibox::PruneVolumesOptions options;
+  params.Flag("dry_run", &options.dry_run);
+  params.Flag("all", &options.all);
+  if (!params.Finish()) return;
+  const auto report = engine.store.PruneVolumes(options);
+  if (!report.ok()) return exchange.SendError(report.status());
+  exchange.SendJson(minibox::wire::ToJson(*report));
+}
+
 }  // namespace
 
 std::vector<Route> VolumeRoutes(Engine& engine) {
@@ -65,6 +82,7 @@ std::vector<Route> VolumeRoutes(Engine& engine) {
       {"GET", "/volumes/inspect", Bind(engine, Inspect)},
       {"POST", "/volumes/create", Bind(engine, Create)},
       {"POST", "/volumes/remove", Bind(engine, Remove)},
+      {"POST", "/volumes/prune", Bind(engine, Prune)},
   };
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,9 +25,12 @@ using minibox::wire::InvalidField;
 using minibox::wire::StrCat;
 
 constexpr size_t kMaxPath = 4095;
+constexpr size_t kMaxName = 255;
+constexpr int kMaxAttempts = 10;
 // The directories of spec §6 but `volumes`, whose content is the user's.
-constexpr const char* kOwnDirectories[] = {"blobs",      "extracted", "lazy",   "layers", "cache",
-                                           "containers", "networks",  "leases", "tmp"};
+constexpr const char* kOwnDirectories[] = {"blobs", "extracted",  "lazy",     "layers",
+                                           "cache", "containers", "networks", "leases",
+                                           "tmp",   "partial"};
 
 std::string RealPath(const std::string& path) {
   char resolved[PATH_MAX];
@@ -104,6 +108,67 @@ StatusOr<int> HostPaths::OpenFile(std::string_view path, std::string_view field)
   close(handle);
   if (!error.ok()) return error;
   return file;
+}
+
+NewFile::NewFile(NewFile&& other) noexcept
+    : directory_(std::exchange(other.directory_, -1)),
+      fd_(std::exchange(other.fd_, -1)),
+      temporary_(std::move(other.temporary_)),
+      name_(std::move(other.name_)),
+      field_(std::move(other.field_)) {}
+
+NewFile::~NewFile() {
+  if (fd_ >= 0) {
+    close(fd_);
+    unlinkat(directory_, temporary_.c_str(), 0);
+  }
+  if (directory_ >= 0) close(directory_);
+}
+
+Status NewFile::Commit() {
+  if (fsync(fd_) != 0) return SystemError(field_, name_);
+  struct stat there {};
+  if (fstatat(directory_, name_.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+      !S_ISREG(there.st_mode)) {
+    return InvalidField(field_, "exists and is not a regular file");
+  }
+  if (renameat(directory_, temporary_.c_str(), directory_, name_.c_str()) != 0 ||
+      fsync(directory_) != 0) {
+    return SystemError(field_, name_);
+  }
+  close(std::exchange(fd_, -1));
+  return Status();
+}
+
+StatusOr<NewFile> HostPaths::CreateFile(std::string_view path, std::string_view field) const {
+  const Status form = CheckForm(path, field);
+  if (!form.ok()) return form;
+  const size_t slash = path.rfind('/');
+  std::string name(path.substr(slash + 1));
+  if (name.empty() || name == "." || name == ".." || name.size() > kMaxName) {
+    return InvalidField(field, "must end in the name of a file");
+  }
+  const std::string parent(slash == 0 ? "/" : path.substr(0, slash));
+  const int directory = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return SystemError(field, parent);
+  NewFile file(directory, -1, "", std::move(name), std::string(field));
+  const Status checked = Check(RealPath(StrCat("/proc/self/fd/", directory)), field);
+  if (!checked.ok()) return checked;
+  struct stat there {};
+  if (fstatat(directory, file.name_.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+      !S_ISREG(there.st_mode)) {
+    return InvalidField(field, "exists and is not a regular file");
+  }
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) return SystemError(field, path);
+    file.temporary_ = StrCat(".minibox-", random);
+    file.fd_ = openat(directory, file.temporary_.c_str(),
+                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (file.fd_ >= 0) return file;
+    if (errno != EEXIST) break;
+  }
+  return SystemError(field, path);
 }
 
 }  // namespace miniboxd

@@ -5,11 +5,34 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "minibox/status.h"
 
 namespace miniboxd {
+
+// A file being written beside the name that it will have. Thrown away unless committed.
+class NewFile {
+ public:
+  NewFile(NewFile&& other) noexcept;
+  NewFile& operator=(NewFile&&) = delete;
+  ~NewFile();
+  int fd() const { return fd_; }
+  // On disk, then renamed: it replaces only a regular file.
+  minibox::Status Commit();
+
+ private:
+  friend class HostPaths;
+  NewFile(int directory, int fd, std::string temporary, std::string name, std::string field)
+      : directory_(directory),
+        fd_(fd),
+        temporary_(std::move(temporary)),
+        name_(std::move(name)),
+        field_(std::move(field)) {}
+  int directory_ = -1, fd_ = -1;
+  std::string temporary_, name_, field_;
+};
 
 class HostPaths {
  public:
@@ -24,6 +47,8 @@ class HostPaths {
   // A descriptor for reading of the regular file there, which the caller closes. What was
   // checked is what is opened.
   minibox::StatusOr<int> OpenFile(std::string_view path, std::string_view field) const;
+  // A file of mode 0600 that will be there; its directory must exist and be permitted.
+  minibox::StatusOr<NewFile> CreateFile(std::string_view path, std::string_view field) const;
 
  private:
   minibox::Status Check(const std::string& resolved, std::string_view field) const;
