@@ -19,7 +19,8 @@ StatusOr<init::LaunchSpec> PlanExec(const ContainerConfig& config, const Contain
   if (ids.count > 0) {
     SetIdRange(ids, plan);
   } else {
-    (void)SetHostIds(config.spec.security, host, plan, config.spec.db_mode);  // its warnings are the container's
+    (void)SetHostIds(config.spec.security, host, plan,
+                     config.spec.db_mode);  // its warnings are the container's
   }
   init::LaunchSpec spec = std::move(plan.spec);
   // The container has these already.

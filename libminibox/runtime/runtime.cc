@@ -116,8 +116,7 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
   Impl* const self = impl.get();
   if (options.supervise) {
     impl->health_ = std::make_unique<runtime::HealthMonitor>(
-        impl->loop_.get(),
-        [self](const ContainerId& id, const runtime::MonitorIdentity& run) {
+        impl->loop_.get(), [self](const ContainerId& id, const runtime::MonitorIdentity& run) {
           return self->ProbeHealth(id, run);
         });
   }

@@ -15,7 +15,7 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 class HealthTest : public RuntimeTest {
-protected:
+ protected:
   void SetUp() override {
     options_.supervise = true;
     RuntimeTest::SetUp();
@@ -23,26 +23,23 @@ protected:
   // A container that is healthy while /healthy exists.
   static ContainerSpec Checked(std::string script, int retries = 1) {
     ContainerSpec spec = Shell(std::move(script));
-    spec.healthcheck =
-        HealthCheck{{"CMD-SHELL", "echo probe; test -e /healthy"},
-                    milliseconds(50),
-                    seconds(20),
-                    milliseconds(0),
-                    retries};
+    spec.healthcheck = HealthCheck{{"CMD-SHELL", "echo probe; test -e /healthy"},
+                                   milliseconds(50),
+                                   seconds(20),
+                                   milliseconds(0),
+                                   retries};
     return spec;
   }
   ContainerInfo AwaitHealth(const ContainerId &id, Health health) {
-    return Await(id, [health](const ContainerInfo &now) {
-      return now.health == health;
-    });
+    return Await(id, [health](const ContainerInfo &now) { return now.health == health; });
   }
 };
 
 TEST_F(HealthTest, FollowsTheProbes) {
-  const ContainerInfo info = Start(Checked(
-      "trap 'touch /healthy' USR1; trap 'rm /healthy' USR2; echo ready; "
-      "while :; do sleep 1000 & wait; done",
-      2));
+  const ContainerInfo info =
+      Start(Checked("trap 'touch /healthy' USR1; trap 'rm /healthy' USR2; echo ready; "
+                    "while :; do sleep 1000 & wait; done",
+                    2));
   EXPECT_EQ(info.health, Health::kStarting);
   AwaitLog(info.id, "ready");
   AwaitHealth(info.id, Health::kUnhealthy);
@@ -65,27 +62,22 @@ TEST_F(HealthTest, FollowsTheProbes) {
 
 TEST_F(HealthTest, WaitForHealthyAndForNothingMore) {
   const ContainerInfo good = Start(Checked("touch /healthy; exec sleep 1000"));
-  const auto healthy =
-      runtime().WaitFor(good.id, {.condition = WaitCondition::kHealthy});
+  const auto healthy = runtime().WaitFor(good.id, {.condition = WaitCondition::kHealthy});
   ASSERT_TRUE(healthy.ok()) << healthy.status().ToString();
   EXPECT_EQ(healthy->health, Health::kHealthy);
-  const ContainerInfo bad =
-      Start(Checked("echo ready; read x < /dev/zero; exit 0", 1000));
+  const ContainerInfo bad = Start(Checked("echo ready; read x < /dev/zero; exit 0", 1000));
   std::thread ender([&] {
     AwaitLog(bad.id, "ready");
     EXPECT_TRUE(runtime().Kill(bad.id).ok());
   });
-  const auto never =
-      runtime().WaitFor(bad.id, {.condition = WaitCondition::kHealthy});
-  EXPECT_EQ(never.status().reason(), "container_not_running")
-      << never.status().ToString();
+  const auto never = runtime().WaitFor(bad.id, {.condition = WaitCondition::kHealthy});
+  EXPECT_EQ(never.status().reason(), "container_not_running") << never.status().ToString();
   ender.join();
 }
 
 TEST_F(HealthTest, AProbeThatTakesTooLongIsKilledWithItsChildren) {
   ContainerSpec spec = Checked("echo ready; exec sleep 1000");
-  spec.healthcheck->test = {"CMD", "sh", "-c",
-                            "echo begun; setsid sleep 7777 & sleep 7777"};
+  spec.healthcheck->test = {"CMD", "sh", "-c", "echo begun; setsid sleep 7777 & sleep 7777"};
   spec.healthcheck->timeout = milliseconds(300);
   const ContainerInfo info = Start(spec);
   AwaitHealth(info.id, Health::kUnhealthy);
@@ -111,8 +103,7 @@ TEST_F(HealthTest, ACommandThatIsNotThereIsAFailure) {
   spec.healthcheck->test = {"/no/such/probe"};
   const ContainerInfo info = Start(spec);
   AwaitHealth(info.id, Health::kUnhealthy);
-  EXPECT_THAT(runtime().ReadHealthLog(info.id)->probes.back().output,
-              HasSubstr("/no/such/probe"));
+  EXPECT_THAT(runtime().ReadHealthLog(info.id)->probes.back().output, HasSubstr("/no/such/probe"));
 }
 
 TEST_F(HealthTest, PausedContainersAreNotProbed) {
@@ -122,8 +113,7 @@ TEST_F(HealthTest, PausedContainersAreNotProbed) {
   EXPECT_EQ(runtime().Inspect(info.id)->health, Health::kHealthy);
   ASSERT_TRUE(runtime().Unpause(info.id).ok());
   const auto seen = runtime().ReadHealthLog(info.id)->probes.back().end;
-  while (runtime().ReadHealthLog(info.id)->probes.back().end == seen)
-    std::this_thread::yield();
+  while (runtime().ReadHealthLog(info.id)->probes.back().end == seen) std::this_thread::yield();
   EXPECT_EQ(runtime().Inspect(info.id)->health, Health::kHealthy);
 }
 
@@ -135,8 +125,7 @@ TEST_F(HealthTest, GoesOnWhereAnotherRuntimeHasLeftOff) {
   Reopen();
   EXPECT_EQ(runtime().Inspect(info.id)->health, Health::kHealthy);
   const auto seen = runtime().ReadHealthLog(info.id)->probes.back().end;
-  while (runtime().ReadHealthLog(info.id)->probes.back().end == seen)
-    std::this_thread::yield();
+  while (runtime().ReadHealthLog(info.id)->probes.back().end == seen) std::this_thread::yield();
 }
 
 TEST_F(HealthTest, ContainersOfOtherProcessesAreProbed) {
@@ -155,5 +144,5 @@ TEST_F(HealthTest, WithoutCheckThereIsNone) {
   EXPECT_TRUE(runtime().ReadHealthLog(info.id)->probes.empty());
 }
 
-} // namespace
-} // namespace minibox::testing
+}  // namespace
+}  // namespace minibox::testing

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// minibox-init: the monitor of a container, its PID 1, the agent of an exec, or the name server of a
-// network. Static, single-threaded, without the C++ library; embedded in libminibox and run from
+// minibox-init: the monitor of a container, its PID 1, the agent of an exec, or the name server of
+// a network. Static, single-threaded, without the C++ library; embedded in libminibox and run from
 // there only. What to do arrives over the control socket, nothing in argv or the environment.
 #include <fcntl.h>
 #include <sys/socket.h>

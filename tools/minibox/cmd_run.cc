@@ -10,8 +10,8 @@
 #include "commands.h"
 #include "run_flags.h"
 #include "stream.h"
-#include "wire/container.h"
 #include "transfer.h"
+#include "wire/container.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
