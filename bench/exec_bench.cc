@@ -7,7 +7,6 @@
 //   exec_bench [rounds]
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +20,10 @@
 #include <vector>
 
 #include "minibox/minibox.h"
+
+extern "C" {  // it says so itself only since glibc 2.37
+#include <sys/pidfd.h>
+}
 
 namespace {
 

@@ -84,6 +84,10 @@ using network::NetworkRecord;
 using network::State;
 using network::Subnet;
 
+namespace {
+constexpr size_t kContainerIdDigits = 8;  // a build step's name has more
+}
+
 StatusOr<std::shared_ptr<Network::Impl>> Network::Impl::Open(const NetworkOptions& options) {
   MBX_ASSIGN_OR_RETURN(const Subnet subnet, network::ParseSubnet(options.default_subnet));
   const std::string& bridge = options.default_bridge;
@@ -108,7 +112,10 @@ StatusOr<std::shared_ptr<Network::Impl>> Network::Impl::Open(const NetworkOption
 
 void Network::Impl::OnBridges::EmitOf(std::string_view type, std::string_view network,
                                       std::string_view container) const {
-  if (!ContainerId::Parse(container).ok()) return;
+  if (container.size() != kContainerIdDigits ||
+      container.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+    return;
+  }
   events_.Emit(type, network,
                {{"name", std::string(network)}, {"container", std::string(container)}});
 }

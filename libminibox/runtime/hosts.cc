@@ -14,6 +14,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/generated_files.h"
+#include "runtime/mount_plan.h"
 #include "runtime/names.h"
 #include "runtime/runtime_impl.h"
 

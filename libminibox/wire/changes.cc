@@ -39,12 +39,13 @@ StatusOr<std::vector<FileChange>> ParseChanges(std::string_view text) {
   for (const json::Value& value : root.Elements()) {
     FileChange change;
     MBX_ASSIGN_OR_RETURN(change.path, value.GetString("path"));
-    MBX_ASSIGN_OR_RETURN(const std::string kind, value.GetString("kind"));
-    if (kind == "A") {
+    const auto kind = value.GetString("kind");
+    if (!kind.ok()) return kind.status();
+    if (*kind == "A") {
       change.kind = FileChange::Kind::kAdded;
-    } else if (kind == "C") {
+    } else if (*kind == "C") {
       change.kind = FileChange::Kind::kChanged;
-    } else if (kind == "D") {
+    } else if (*kind == "D") {
       change.kind = FileChange::Kind::kDeleted;
     } else {
       return value.Get("kind").Expected("A, C or D");

@@ -62,7 +62,7 @@ std::string ToJson(const ContainerPruneReport& report) {
   return writer.Take();
 }
 
-StatusOr<ContainerPruneReport> ParsePruneReport(std::string_view text) {
+StatusOr<ContainerPruneReport> ParseContainerPruneReport(std::string_view text) {
   MBX_ASSIGN_OR_RETURN(const json::Value object, json::Parse(text, {.max_bytes = text.size()}));
   ContainerPruneReport report;
   MBX_ASSIGN_OR_RETURN(report.bytes_freed, object.Get("bytes_freed").AsUint());

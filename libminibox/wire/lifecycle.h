@@ -17,7 +17,7 @@ std::string WaitResult(const ContainerInfo& info);
 // The exit code in it.
 StatusOr<int> ParseWaitResult(std::string_view text);
 std::string ToJson(const ContainerPruneReport& report);
-StatusOr<ContainerPruneReport> ParsePruneReport(std::string_view text);
+StatusOr<ContainerPruneReport> ParseContainerPruneReport(std::string_view text);
 
 // RFC 3339, seconds since 1970, or a duration before `now` such as "10m".
 StatusOr<TimePoint> ParseMoment(std::string_view text, TimePoint now);

@@ -151,7 +151,9 @@ TEST_F(AttachTest, WhatBecomesOfARunWithoutItsClient) {
     ASSERT_TRUE(process.ok());
   }
   int running = 0, killed = 0;
-  for (const ContainerInfo& info : *runtime().List()) {
+  const auto all = runtime().List();
+  ASSERT_TRUE(all.ok());
+  for (const ContainerInfo& info : *all) {
     running += info.state == ContainerState::kRunning;
     killed += info.exit && info.exit->code == 137;
   }

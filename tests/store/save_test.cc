@@ -82,7 +82,9 @@ TEST_F(SaveTest, TheArchiveIsBothFormsOverTheSameBlobs) {
   for (size_t i = 6; i < entries.size(); ++i) {
     EXPECT_EQ(entries[i].first,
               core::StrCat("blobs/sha256/", oci::DigestOf(entries[i].second).hex()));
-    if (i > 6) EXPECT_LT(entries[i - 1].first, entries[i].first);
+    if (i > 6) {
+      EXPECT_LT(entries[i - 1].first, entries[i].first);
+    }
   }
   EXPECT_EQ(entries.size(), 6u + 4);
   EXPECT_EQ(entries[0].second,

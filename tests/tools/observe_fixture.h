@@ -51,20 +51,18 @@ class ObserveTest : public ::testing::Test {
     const RawResponse response = Ask("POST", "/containers/run",
                                      R"({"image":"shell","network":"none",)"
                                      R"("command":["sh","-c",")" +
-                                         script + ""]" + more + "
+                                         script + "\"]" + more + "}");
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_TRUE(response.complete);
+    if (output != nullptr) *output = response.body;
+    return response.Header("x-minibox-container-id");
   }
-  ");
-      EXPECT_EQ(response.status, 200)
-      << response.body;
-  EXPECT_TRUE(response.complete);
-  if (output != nullptr) *output = response.body;
-  return response.Header("x-minibox-container-id");
-} void Remove(const std::string& id) {
-  EXPECT_EQ(Ask("POST", "/containers/remove?force=1&id=" + id).status, 200);
-}
+  void Remove(const std::string& id) {
+    EXPECT_EQ(Ask("POST", "/containers/remove?force=1&id=" + id).status, 200);
+  }
 
-Scratch scratch_;
-std::unique_ptr<Daemon> daemon_;
+  Scratch scratch_;
+  std::unique_ptr<Daemon> daemon_;
 };
 
 }  // namespace minibox::testing

@@ -211,7 +211,7 @@ void AddPrune(CLI::App& app, Session& session) {
       }
       const auto reply = session.Ask(call);
       if (!reply) return kFailure;
-      const auto report = wire::ParsePruneReport(reply->body);
+      const auto report = wire::ParseContainerPruneReport(reply->body);
       if (!report.ok()) return session.Fail(report.status());
       std::string ids;
       for (const ContainerId& id : report->removed) ids += id.ToString() + "\n";

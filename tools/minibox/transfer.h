@@ -7,6 +7,7 @@
 #include <string>
 
 #include "commands.h"
+#include "minibox/types.h"
 
 namespace minibox::cli {
 

@@ -160,22 +160,21 @@ void CheckUnused(Reader& reader, const ServerFeatures& features) {
   for (const char* name : {"MINIBOX_INDEX_ON_STARTUP", "MINIBOX_INDEX_LAYERS"}) {
     reader.Flag(name, &ignored);
   }
-}
-bool ipv6 = false;
-reader.Flag("MINIBOX_IPV6", &ipv6);
-if (ipv6) reader.Fail("MINIBOX_IPV6", kNotSupported);
-reader.Refuse("MINIBOX_SOCKET", features.unix_socket
-                                    ? kNotSupported
-                                    : "the HTTP server of this build has no Unix sockets");
-for (const char* name : {"MINIBOX_TLS_CERT", "MINIBOX_TLS_KEY"}) {
-  reader.Refuse(name, features.tls ? kNotSupported : "the HTTP server of this build has no TLS");
-}
-const std::string key = reader.Get("MINIBOX_ENCRYPTION_KEY");
-if (!key.empty()) {
-  const bool well_formed = key.size() == kKeyDigits &&
-                           key.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-  reader.Fail("MINIBOX_ENCRYPTION_KEY", well_formed ? kNotSupported : "must be 64 hex digits");
-}
+  bool ipv6 = false;
+  reader.Flag("MINIBOX_IPV6", &ipv6);
+  if (ipv6) reader.Fail("MINIBOX_IPV6", kNotSupported);
+  reader.Refuse("MINIBOX_SOCKET", features.unix_socket
+                                      ? kNotSupported
+                                      : "the HTTP server of this build has no Unix sockets");
+  for (const char* name : {"MINIBOX_TLS_CERT", "MINIBOX_TLS_KEY"}) {
+    reader.Refuse(name, features.tls ? kNotSupported : "the HTTP server of this build has no TLS");
+  }
+  const std::string key = reader.Get("MINIBOX_ENCRYPTION_KEY");
+  if (!key.empty()) {
+    const bool well_formed = key.size() == kKeyDigits &&
+                             key.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+    reader.Fail("MINIBOX_ENCRYPTION_KEY", well_formed ? kNotSupported : "must be 64 hex digits");
+  }
 }
 
 }  // namespace
