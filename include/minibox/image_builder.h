@@ -5,12 +5,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "minibox/export.h"
+#include "minibox/registry.h"
 #include "minibox/runtime.h"
 #include "minibox/store.h"
 
@@ -19,6 +21,8 @@ inline namespace v1 {
 
 struct BuilderOptions {
   int max_parallel = 0;  // blocks built at once; 0: number of CPUs
+  // Where bases that are not here are pulled from; without one they must be local.
+  std::optional<Registry> registry{};
 };
 
 struct BuildOptions {

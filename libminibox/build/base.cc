@@ -192,8 +192,12 @@ class BaseResolver {
       return core::NotFound("image_not_found",
                             "neither a local image nor an archive in the context");
     }
-    return core::NotFound("image_not_found",
-                          "no local image of that name, and this version does not pull bases");
+    if (!reference.ok() || reference->is_local() || !store_.pull) {
+      return core::NotFound("image_not_found", "no local image of that name");
+    }
+    MBX_RETURN_IF_ERROR(store_.pull(*reference, name_.platform, log_, stop_));
+    MBX_ASSIGN_OR_RETURN(const StoredImage image, store_.resolve(reference->ToString()));
+    return FromImage(image);
   }
 
   StatusOr<Base> FromImage(const StoredImage& image) {

@@ -12,7 +12,9 @@
 #include "build/describe_plan.h"
 #include "core/errors.h"
 #include "core/status_macros.h"
+#include "core/strings.h"
 #include "core/thread.h"
+#include "registry/registry_impl.h"
 #include "runtime/runtime_impl.h"
 #include "store/store_impl.h"
 
@@ -29,7 +31,27 @@ struct ImageBuilder::Impl {
                   options.max_parallel > 0
                       ? options.max_parallel
                       : std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
-              .digests = build::FileDigests(store.impl_->root)} {}
+              .digests = build::FileDigests(store.impl_->root)} {
+    if (options.registry) parts.store.pull = MakePull(options.registry->impl_);
+  }
+
+  static decltype(build::StoreParts::pull) MakePull(std::shared_ptr<Registry::Impl> registry) {
+    return [registry](const ImageRef& image, std::string_view platform,
+                      const std::function<void(std::string)>& log, std::stop_token stop) {
+      registry::PullRequest request{.image = image, .is_base = true};
+      request.max_parallel_layers = registry->options.max_parallel_layers;
+      const auto words = core::StrSplit(platform, '/');
+      if (words.size() >= 2) {
+        request.platform = {std::string(words[0]), std::string(words[1])};
+        if (words.size() > 2) request.platform.variant = words[2];
+      }
+      return registry
+          ->Pull(
+              request, {}, [&log](std::string_view line) { log(std::string(line)); }, {},
+              std::move(stop))
+          .status();
+    };
+  }
 
   static build::StoreParts MakeStoreParts(const Store& store) {
     const std::shared_ptr<Store::Impl>& impl = store.impl_;

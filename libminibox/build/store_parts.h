@@ -41,6 +41,11 @@ struct StoreParts {
   std::function<StatusOr<StoredImage>(const Digest& manifest)> resolve_manifest{};
   std::function<StatusOr<std::vector<std::string>>(const StoredImage&, std::stop_token)>
       ensure_layers{};
+  // Pulls an image under its own name; `platform` is "os/arch[/variant]" or empty, the lines are
+  // those of a base (spec §8.8). Empty if there is no registry.
+  std::function<Status(const ImageRef& image, std::string_view platform,
+                       const std::function<void(std::string)>& log, std::stop_token)>
+      pull{};
 };
 
 }  // namespace minibox::build

@@ -77,11 +77,11 @@ StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store
   runtime_options.bind_prefixes.assign(config.bind_prefixes.begin(), config.bind_prefixes.end());
   auto runtime = minibox::Runtime::Open(store, *network, runtime_options);
   if (!runtime.ok()) return runtime.status();
-  auto builder =
-      minibox::ImageBuilder::Create(store, *runtime, {.max_parallel = config.build_workers});
-  if (!builder.ok()) return builder.status();
   auto registry = minibox::Registry::Open(store, config.registry);
   if (!registry.ok()) return registry.status();
+  auto builder = minibox::ImageBuilder::Create(
+      store, *runtime, {.max_parallel = config.build_workers, .registry = *registry});
+  if (!builder.ok()) return builder.status();
   HostPaths paths(config.build_prefixes, config.data_root, config.run_dir);
   return std::unique_ptr<Engine>(new Engine{
       .config = std::move(config),
