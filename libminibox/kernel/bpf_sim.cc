@@ -38,6 +38,9 @@ StatusOr<uint32_t> RunBpf(std::string_view program, const struct seccomp_data& d
         if (op.k % sizeof a != 0 || op.k > sizeof data - sizeof a) return Invalid(pc, "bad load");
         memcpy(&a, reinterpret_cast<const char*>(&data) + op.k, sizeof a);
         continue;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= op.k;
+        continue;
       case BPF_RET | BPF_K:
         if (steps != nullptr) *steps = run;
         return op.k;

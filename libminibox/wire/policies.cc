@@ -31,8 +31,12 @@ void ReadHealthcheck(FieldReader& fields, ContainerSpec* spec) {
   if (retries != 0) check.retries = static_cast<int>(retries);
   const Status read = parts->Finish();
   if (!read.ok()) {
-    return fields.Fail(
-        read.WithContext("healthcheck").WithField(core::StrCat("healthcheck.", read.field())));
+    std::string message(read.message());
+    const size_t at = message.find(read.field());
+    if (at != std::string::npos) message.insert(at, "healthcheck.");
+    return fields.Fail(Status(read.code(), message,
+                              {.reason = std::string(read.reason()),
+                               .field = core::StrCat("healthcheck.", read.field())}));
   }
   spec->healthcheck = std::move(check);
 }

@@ -179,9 +179,6 @@ TEST(RunFlags, WrongUsageIsRefused) {
   const std::vector<std::string> kWrong[] = {
       {},
       {"--bogus", "image"},
-      {"-i", "image"},
-      {"-it", "image"},
-      {"--restart", "always", "image"},
       {"-m", "many", "image"},
       {"-m", "0", "image"},
       {"--cpus", "x", "image"},

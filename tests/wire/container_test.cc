@@ -32,6 +32,7 @@ ContainerInfo Full() {
   info.ip = "172.19.0.2";
   info.mac = "02:4d:ac:13:00:02";
   info.gateway = "172.19.0.1";
+  info.networks = {{"bridge", info.ip, info.mac, info.gateway}};
   info.labels = {{"k", "v"}};
   info.warnings = {"w"};
   info.health = Health::kUnhealthy;
