@@ -399,6 +399,8 @@ std::string SerializeConfig(const ContainerConfig& config) {
   WriteLogging(spec, out);
   out.Key("interactive").Bool(spec.open_stdin);
   out.Key("tty").Bool(spec.tty);
+  out.Key("rows").Int(spec.terminal_size.rows);
+  out.Key("cols").Int(spec.terminal_size.cols);
   out.Key("labels").StringMap(spec.labels);
   if (!config.warnings.empty()) out.Key("warnings").StringArray(config.warnings);
   out.EndObject();
@@ -454,6 +456,9 @@ StatusOr<ContainerConfig> ParseConfig(std::string_view text) {
   MBX_RETURN_IF_ERROR(ReadLogging(root, spec));
   MBX_ASSIGN_OR_RETURN(spec.open_stdin, root.GetBool("interactive", false));
   MBX_ASSIGN_OR_RETURN(spec.tty, root.GetBool("tty", false));
+  MBX_ASSIGN_OR_RETURN(const int64_t rows, root.GetInt("rows", spec.terminal_size.rows));
+  MBX_ASSIGN_OR_RETURN(const int64_t cols, root.GetInt("cols", spec.terminal_size.cols));
+  spec.terminal_size = {static_cast<uint16_t>(rows), static_cast<uint16_t>(cols)};
   MBX_ASSIGN_OR_RETURN(spec.labels, root.GetStringMap("labels"));
   MBX_ASSIGN_OR_RETURN(config.warnings, root.GetStringArray("warnings"));
   return config;

@@ -41,8 +41,10 @@ std::optional<HealthProbe> Runtime::Impl::RunProbe(const ContainerId &id,
     stop.request_stop();
   });
   auto process = StartExec(id, exec, stop.get_token());
-  StatusOr<ExitStatus> exit(process.status());
-  if (process.ok()) {
+  StatusOr<ExitStatus> exit = ExitStatus();
+  if (!process.ok()) {
+    exit = process.status();
+  } else {
     // Its end kills what is left of the probe, descendants included.
     Process running(std::move(*process));
     exit = running.Wait(

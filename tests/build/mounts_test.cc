@@ -59,7 +59,7 @@ TEST_F(BuildTest, CacheOwnerAndModeAreOfTheFirst) {
 TEST_F(BuildTest, LockedCachesExcludeEachOtherAndPrivateOnesAreApart) {
   // Both blocks run at once; a locked cache lets one in at a time.
   const std::string step =
-      "mkdir /c/in || echo overlap; sleep 0.2; rmdir /c/in; echo > /$0-$(date +%N)\n";
+      "mkdir /c/in || echo over'lap'; sleep 0.2; rmdir /c/in; echo > /$0-$(date +%N)\n";
   const auto locked =
       BuildOk("BASE busybox\nBLOCK a\n  RUN --mount=type=cache,target=/c,sharing=locked : a; " +
               step + "BLOCK b\n  RUN --mount=type=cache,target=/c,sharing=locked : b; " + step +
@@ -131,7 +131,7 @@ TEST_F(BuildTest, BindsShowTheContextWithoutWhatIsIgnored) {
   Write("src/deep/file", "deep", 0755);
   const std::string text =
       "BASE busybox\nBLOCK a\n  RUN --mount=type=bind,target=/src,source=src find /src -type f | "
-      "sort; cat /src/main.c; stat -c '%u %a' /src/deep/file; touch /src/new || echo read-only\n"
+      "sort; cat /src/main.c; echo; stat -c '%u %a' /src/deep/file; touch /src/new || echo read-only\n"
       "  RUN --mount=type=bind,target=/src,source=src,rw echo changed > /src/main.c; cat "
       "/src/main.c\n  RUN --mount=type=bind,target=/f,source=src/main.c cat /f > /copy\n";
   const auto result = BuildOk(text);
@@ -175,7 +175,7 @@ TEST_F(BuildTest, AutoDepsRunsWhatItFindsAsTheLastAction) {
   EXPECT_THAT(TopLayer(*result.image), Contains(Key("app/node_modules")));
   const auto nothing = BuildOk("BASE busybox\nBLOCK a\n  AUTO-DEPS\n");
   EXPECT_TRUE(nothing.Has("[a]    ---> auto-deps: nothing detected"));
-  const auto linear = BuildOk("FROM busybox\nAUTO-DEPS\n");
+  const auto linear = BuildOk("FROM busybox\nENV ANOTHER=key\nAUTO-DEPS\n");
   EXPECT_TRUE(linear.Has("[legacy]    ---> auto-deps: nothing detected")) << linear.Text();
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 TEST(Network, OpeningTouchesNoKernelState) {
   const Scratch scratch;
-  const auto network = Network::Open({scratch / "n", "minibox0", "172.19.0.0/24"});
+  const auto network = Network::Open({.state_dir = scratch / "n"});
   ASSERT_TRUE(network.ok());
   const auto list = network->List();
   ASSERT_TRUE(list.ok());
@@ -27,8 +27,12 @@ TEST(Network, OpeningTouchesNoKernelState) {
 
 TEST(Network, OptionsAreChecked) {
   const Scratch scratch;
-  EXPECT_EQ(Network::Open({scratch / "n", "minibox0", "172.19.0.0"}).status().field(), "subnet");
-  EXPECT_EQ(Network::Open({scratch / "n", "a name too long", "172.19.0.0/24"}).status().field(),
+  EXPECT_EQ(
+      Network::Open({.state_dir = scratch / "n", .default_subnet = "172.19.0.0"}).status().field(),
+      "subnet");
+  EXPECT_EQ(Network::Open({.state_dir = scratch / "n", .default_bridge = "a name too long"})
+                .status()
+                .field(),
             "default_bridge");
 }
 
