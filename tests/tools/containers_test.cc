@@ -312,13 +312,13 @@ TEST_F(ContainersTest, TheCommandLineFromBuildToRemove) {
   const Finished images = cli({"images"});
   EXPECT_NE(images.out.find("\nother"), std::string::npos) << images.out;
   EXPECT_EQ(cli({"rmi", "other:v2"}).out, "Image other:v2 removed\n");
-  EXPECT_EQ(cli({"build", "-t", "bad", "-f", "/dev/null", scratch_ / "shell"}).status, 2);
+  EXPECT_EQ(cli({"build", "-t", "bad", "-f", "/dev/null", scratch_ / "shell"}).status, 1);
   scratch_.Write("shell/Bad", "BASE base.tar.gz\nBLOCK a\n  RUN exit 9\n");
   const Finished failed = cli({"build", "-t", "bad", "--network", "none", "-f",
                                scratch_ / "shell/Bad", scratch_ / "shell"});
   EXPECT_EQ(failed.status, 1);
   EXPECT_NE(failed.out.find("exit status 9"), std::string::npos) << failed.out;
-  EXPECT_EQ(failed.err, "..  Building image bad from Bad\n");
+  EXPECT_TRUE(failed.err.starts_with("..  Building image bad from Bad\n")) << failed.err;
 }
 
 }  // namespace

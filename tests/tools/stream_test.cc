@@ -317,7 +317,7 @@ TEST_F(StreamTest, ExecsEndWithTheirClient) {
     framed.ReadUntil("ready");
     RawClient terminal(daemon_->port());
     terminal.Send(Request("/containers/exec",
-                          ExecBody(id, "trap 'touch /tmp/hup; exit' HUP; echo ready; sleep 7777",
+                          ExecBody(id, "trap ': > /tmp/hup; exit' HUP; echo ready; sleep 7777",
                                    R"(,"interactive":true)"),
                           kUpgrade));
     terminal.ReadUntil("ready");
@@ -448,7 +448,7 @@ TEST_F(StreamTest, CommandLineExec) {
             "1000\n/tmp\nb\n");
   std::ofstream(scratch_ / "input") << "some input";
   EXPECT_EQ(daemon_->Cli({"exec", "-i", id, "cat"}, {}, scratch_ / "input").out, "some input");
-  done = daemon_->Cli({"exec", "-d", id, "touch", "/tmp/detached"});
+  done = daemon_->Cli({"exec", "-d", id, "sh", "-c", ": > /tmp/detached"});
   EXPECT_EQ(done.status, 0) << done.err;
   EXPECT_EQ(done.out, "");
   while (daemon_->Cli({"exec", id, "ls", "/tmp/detached"}).status != 0) {

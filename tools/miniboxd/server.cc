@@ -104,6 +104,9 @@ void FindSocket(const mg_request_info& info, ConnectionState* state) {
   });
 }
 
+// TCP_CLOSE_WAIT of <netinet/tcp.h>, which cannot be included beside <linux/tcp.h>.
+constexpr uint8_t kCloseWait = 8;
+
 // Bytes that civetweb has read from the socket.
 uint64_t ConsumedBytes(int socket) {
   tcp_info info{};
@@ -113,7 +116,9 @@ uint64_t ConsumedBytes(int socket) {
       ioctl(socket, SIOCINQ, &waiting) != 0) {
     return 0;
   }
-  return info.tcpi_bytes_received - static_cast<uint64_t>(waiting);
+  // The end of what the peer sends counts as a byte.
+  const uint64_t end = info.tcpi_state == kCloseWait ? 1 : 0;
+  return info.tcpi_bytes_received - end - static_cast<uint64_t>(waiting);
 }
 
 // Takes the head out of civetweb's buffer. civetweb is lenient where proxies differ (RFC 9112
