@@ -165,7 +165,8 @@ void WriteBusyboxContext(const Scratch& scratch, const std::string& name,
   }
   fs::create_directories(context);
   fs::copy_file("/bin/busybox", root / "bin/busybox");
-  for (const char* applet : {"sh", "cat", "echo", "sleep", "true", "false", "kill", "id", "seq"}) {
+  for (const char* applet : {"sh", "cat", "echo", "sleep", "true", "false", "kill", "id", "seq",
+                             "ls", "touch", "ps", "setsid", "grep", "wc", "stty", "tty"}) {
     fs::create_symlink("busybox", root / "bin" / applet);
   }
   scratch.Write(name + "-root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");

@@ -317,7 +317,7 @@ TEST_F(StreamTest, ExecsEndWithTheirClient) {
     framed.ReadUntil("ready");
     RawClient terminal(daemon_->port());
     terminal.Send(Request("/containers/exec",
-                          ExecBody(id, "trap ': > /tmp/hup; exit' HUP; echo ready; sleep 7777",
+                          ExecBody(id, "trap ': > /hup; exit' HUP; echo ready; sleep 7777",
                                    R"(,"interactive":true)"),
                           kUpgrade));
     terminal.ReadUntil("ready");
@@ -325,7 +325,7 @@ TEST_F(StreamTest, ExecsEndWithTheirClient) {
   // An event, not a time: `ps` until nothing is left.
   while (Count(id, "sleep 7777") != "0\n") {
   }
-  EXPECT_EQ(Post("/containers/exec", ExecBody(id, "ls /tmp/hup")).body, "/tmp/hup\n");
+  EXPECT_EQ(Post("/containers/exec", ExecBody(id, "ls /hup")).body, "/hup\n");
 }
 
 TEST_F(StreamTest, InteractiveRunsTakeOverTheConnection) {
@@ -448,10 +448,10 @@ TEST_F(StreamTest, CommandLineExec) {
             "1000\n/tmp\nb\n");
   std::ofstream(scratch_ / "input") << "some input";
   EXPECT_EQ(daemon_->Cli({"exec", "-i", id, "cat"}, {}, scratch_ / "input").out, "some input");
-  done = daemon_->Cli({"exec", "-d", id, "sh", "-c", ": > /tmp/detached"});
+  done = daemon_->Cli({"exec", "-d", id, "sh", "-c", ": > /detached"});
   EXPECT_EQ(done.status, 0) << done.err;
   EXPECT_EQ(done.out, "");
-  while (daemon_->Cli({"exec", id, "ls", "/tmp/detached"}).status != 0) {
+  while (daemon_->Cli({"exec", id, "ls", "/detached"}).status != 0) {
   }
 }
 
