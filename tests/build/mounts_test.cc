@@ -131,7 +131,8 @@ TEST_F(BuildTest, BindsShowTheContextWithoutWhatIsIgnored) {
   Write("src/deep/file", "deep", 0755);
   const std::string text =
       "BASE busybox\nBLOCK a\n  RUN --mount=type=bind,target=/src,source=src find /src -type f | "
-      "sort; cat /src/main.c; echo; stat -c '%u %a' /src/deep/file; touch /src/new || echo read-only\n"
+      "sort; cat /src/main.c; echo; stat -c '%u %a' /src/deep/file; touch /src/new || echo "
+      "read-only\n"
       "  RUN --mount=type=bind,target=/src,source=src,rw echo changed > /src/main.c; cat "
       "/src/main.c\n  RUN --mount=type=bind,target=/f,source=src/main.c cat /f > /copy\n";
   const auto result = BuildOk(text);
