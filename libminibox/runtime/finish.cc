@@ -42,7 +42,12 @@ StatusOr<runtime::MonitorConnection> Runtime::Impl::Connect(
                              : StatusOr<runtime::MonitorConnection>(dir.status());
   if (connection.ok() || connection.status().code() != StatusCode::kNotFound) return connection;
   // Somebody may have swept the directory of sockets: a container that runs is left alone.
-  if (record.boot_id == boot_id_ && runtime::IsAlive(record.monitor)) {
+  // One that has recorded the exit is about to end itself.
+  const auto files = runtime::ContainerDir::Open(*images->root, record.info.id);
+  const auto exit = files.ok() ? files->ReadExit()
+                               : StatusOr<std::optional<ExitStatus>>(std::optional<ExitStatus>());
+  const bool recorded = exit.ok() && exit->has_value();
+  if (record.boot_id == boot_id_ && !recorded && runtime::IsAlive(record.monitor)) {
     return core::Internal(core::StrCat("the monitor of container ", record.info.id.ToString(),
                                        " runs, but its socket is gone"));
   }

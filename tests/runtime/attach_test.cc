@@ -135,7 +135,8 @@ TEST_F(AttachTest, EveryoneHearsEverythingAndInputsAreShared) {
   EXPECT_EQ(exit->code, 4);
   EXPECT_EQ(all.text(), "begin\ngot one\ngot two\ngot three\n");
   EXPECT_EQ(one.text(), all.text());
-  ASSERT_TRUE(runtime().Wait(info.id).ok());
+  const auto waited = runtime().Wait(info.id);
+  ASSERT_TRUE(waited.ok()) << waited.status().ToString();
   EXPECT_EQ(runtime().Attach(info.id).status().reason(), "container_not_running");
   EXPECT_EQ(runtime().Resize(info.id, {}).reason(), "container_not_running");
 }
