@@ -9,7 +9,8 @@ EXAMPLES=$BATS_TEST_DIRNAME/../../examples
 
 # Everything of this machine that a container engine could leave behind, one line each.
 machine_state() {
-  pgrep -a 'minibox' | grep -v "$BASHPID" || true
+  # The dead whom PID 1 has not fetched yet are nobody's processes any more.
+  pgrep -a --runstates DIRSTt 'minibox' | grep -v "$BASHPID" || true
   awk '{print "mount", $5}' /proc/self/mountinfo
   for link in /sys/class/net/*; do echo "link ${link##*/}"; done
   nft list tables 2>/dev/null | grep -i minibox || true
