@@ -2,7 +2,9 @@
 #include "build/directives.h"
 
 #include <array>
+#include <utility>
 
+#include "build/diagnostics.h"
 #include "core/strings.h"
 
 namespace minibox::build {
@@ -51,6 +53,10 @@ constexpr std::array kLinearOnly = {
     Keyword{"CLONE-REPO", Directive::kRun, {}, "git clone"},
 };
 
+// Of a Dockerfile, with what does the same here.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"ADD", "COPY"}, {"CMD", "START"}, {"EXPOSE", "PORT"}};
+
 template <typename Table>
 const Keyword* FindIn(const Table& table, std::string_view word) {
   for (const auto& keyword : table) {
@@ -90,6 +96,22 @@ std::vector<std::string_view> KeywordNames(File::Format format) {
     AddNames(kLinearOnly, names);
   }
   return names;
+}
+
+std::string UnknownDirective(std::string_view word, File::Format format, std::string_view base) {
+  for (const auto& [there, here] : kElsewhere) {
+    if (!core::EqualsIgnoreCase(word, there)) continue;
+    return core::StrCat("unknown directive ", Quoted(word), " (did you mean '", here, "'?)");
+  }
+  const bool linear = format == File::Format::kLinear;
+  if (const auto* other = linear ? FindIn(kDagOnly, word) : FindIn(kLinearOnly, word)) {
+    std::string text = core::StrCat("directive ", Quoted(word), " does not go with ", base,
+                                    ", which makes this a ", linear ? "linear" : "block", " file");
+    const bool same = !linear && other->fixed_arguments.empty() && other->leading_arguments.empty();
+    if (same) text += core::StrCat(" (did you mean '", DirectiveName(other->directive), "'?)");
+    return text;
+  }
+  return core::StrCat("unknown directive ", Quoted(word), Suggestion(word, KeywordNames(format)));
 }
 
 std::optional<File::Format> FormatOfBaseKeyword(std::string_view word) {

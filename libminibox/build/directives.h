@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct Keyword {
 // In any case; nullptr if the format has no such keyword.
 const Keyword* FindKeyword(std::string_view word, File::Format format);
 std::vector<std::string_view> KeywordNames(File::Format format);
+
+// What to say of a keyword that the format does not have, with the nearest one or with what
+// stands for it here. `base` is what made it that format: "'FROM' in line 1".
+std::string UnknownDirective(std::string_view word, File::Format format, std::string_view base);
 
 // The format that a base keyword belongs to.
 std::optional<File::Format> FormatOfBaseKeyword(std::string_view word);

@@ -122,8 +122,9 @@ class InstructionParser {
       }
       const bool takes_value = shown != "--prod";
       if (takes_value != option->has_value) {
-        return Fail(option->offset, core::StrCat("option '", shown,
-                                                 takes_value ? "' needs a value" : "' takes none"));
+        return Fail(
+            option->offset,
+            core::StrCat("option '", shown, takes_value ? "' needs a value" : "' takes no value"));
       }
       if (shown == "--prod") out_.prod = true;
       if (value && !TakeOption(shown, option->offset, std::move(*value))) return false;
@@ -167,7 +168,8 @@ class InstructionParser {
   bool TakeDuration(std::string_view name, size_t offset, const std::string& text) {
     const auto duration = core::ParseDurationNs(text);
     if (!duration.ok() || *duration < 0) {
-      return Fail(offset, core::StrCat("malformed duration ", Quoted(text)));
+      return Fail(offset, core::StrCat("malformed duration ", Quoted(text),
+                                       ": expected seconds, or a value as '1m30s'"));
     }
     if (name == "--start-period") {
       out_.start_period_ns = *duration;
@@ -183,7 +185,7 @@ class InstructionParser {
       return Fail(mount.from_offset, "a linear file has no blocks to mount from");
     }
     if (!IsValidBlockName(*mount.from)) {
-      return Fail(mount.from_offset, core::StrCat("malformed block name ", Quoted(*mount.from)));
+      return Fail(mount.from_offset, MalformedBlockName(*mount.from));
     }
     out_.mounts.push_back(std::move(mount));
     return true;
@@ -195,7 +197,7 @@ class InstructionParser {
     }
     if (out_.from) return Fail(offset, "COPY copies from one block only");
     if (!IsValidBlockName(name)) {
-      return Fail(offset, core::StrCat("malformed block name ", Quoted(name)));
+      return Fail(offset, MalformedBlockName(name));
     }
     out_.from = BlockName{std::move(name), offset};
     return true;
@@ -283,7 +285,7 @@ class InstructionParser {
     while (auto word = reader_.Next()) {
       std::string name = word->Text();
       if (!IsValidBlockName(name)) {
-        return Fail(word->offset, core::StrCat("malformed block name ", Quoted(name)));
+        return Fail(word->offset, MalformedBlockName(name));
       }
       if (out_.blocks.size() == most) {
         return Fail(word->offset, core::StrCat("surplus argument: ", Name(), " takes one"));
@@ -467,6 +469,11 @@ Line WithBuiltInArguments(const Line& line, const Keyword& keyword) {
 }
 
 }  // namespace
+
+std::string MalformedBlockName(std::string_view name) {
+  return core::StrCat("malformed block name ", Quoted(name),
+                      ": expected a letter or digit, then also '.', '_' and '-', at most 64");
+}
 
 bool IsValidBlockName(std::string_view name) {
   if (name.empty() || name.size() > kMaxBlockName || !IsAlphanumeric(name[0])) return false;

@@ -16,5 +16,7 @@ std::optional<Instruction> ParseInstruction(const Line& line, const Keyword& key
 
 // "[A-Za-z0-9][A-Za-z0-9._-]*", at most 64.
 bool IsValidBlockName(std::string_view name);
+// What to say of one that is not.
+std::string MalformedBlockName(std::string_view name);
 
 }  // namespace minibox::build

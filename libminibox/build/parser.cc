@@ -82,8 +82,7 @@ class FileParser {
     const Keyword* keyword = FindKeyword(line.Keyword(), file_.format);
     if (keyword == nullptr) {
       if (!line.indented) place_ = Place::kLost;
-      return Fail(line, core::StrCat("unknown directive ", Quoted(line.Keyword()),
-                                     Suggestion(line.Keyword(), KeywordNames(file_.format))));
+      return Fail(line, UnknownDirective(line.Keyword(), file_.format, base_keyword_));
     }
     if (file_.format == File::Format::kLinear) return ParseLinear(line, *keyword);
     if (keyword->directive == Directive::kBlock) return ParseBlock(line, *keyword);

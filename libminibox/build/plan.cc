@@ -299,7 +299,8 @@ class Planner {
       const auto text = Expand(word, state);
       if (!text) continue;
       if (!state.all.ports.Add(*text)) {
-        Error(word.offset, core::StrCat("malformed port ", Quoted(*text)));
+        Error(word.offset, core::StrCat("malformed port ", Quoted(*text),
+                                        ": expected 1-65535 or a range, then /tcp or /udp"));
       } else if (own != nullptr) {
         (void)own->ports.Add(*text);  // well-formed, as above
       }

@@ -151,7 +151,8 @@ std::string SetKey(std::string_view key, const std::string& value, const std::st
     if (mount.target == "/") return "the target of a mount may not be '/'";
   } else if (key == "source") {
     auto source = CleanPathInside(value);
-    if (!source || value.size() > kMaxTarget) return malformed("path");
+    if (!source) return core::StrCat("path ", Quoted(value), " leads out of its root");
+    if (value.size() > kMaxTarget) return malformed("path");
     mount.source = std::move(*source);
   } else if (key == "id") {
     const bool good = mount.type == MountType::kCache ? !value.empty() && value.size() <= kMaxTarget

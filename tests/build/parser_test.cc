@@ -81,7 +81,8 @@ INSTANTIATE_TEST_SUITE_P(
                "BASE\nBLOCK\nBLOCK -x\n  NEED\n  SHELL sh\n  COPY a\n  ENV A\n",
                {"MiniBox:1:1: BASE needs 'scratch', an image or an archive",
                 "MiniBox:2:1: BLOCK needs the name of a block",
-                "MiniBox:3:7: malformed block name '-x'",
+                "MiniBox:3:7: malformed block name '-x': expected a letter or digit, then also "
+                "'.', '_' and '-', at most 64",
                 "MiniBox:4:3: NEED needs the name of a block",
                 "MiniBox:5:3: SHELL needs a JSON array of strings",
                 "MiniBox:6:3: COPY needs a source and a destination",
@@ -132,15 +133,15 @@ INSTANTIATE_TEST_SUITE_P(
                {"MiniBox:3:7: malformed JSON: expected an array of strings",
                 "MiniBox:4:9: malformed JSON: expected an array of strings",
                 "MiniBox:5:3: COPY needs a source and a destination"}},
-        Golden{
-            "health",
-            "BASE a\nBLOCK x\n  HEALTHCHECK --interval=0 x\n  HEALTHCHECK "
-            "--timeout=-1s x\n  HEALTHCHECK --retries=0 x\n  HEALTHCHECK --interval=x "
-            "x\n  HEALTHCHECK\n",
-            {"MiniBox:3:15: '--interval' may not be zero", "MiniBox:4:15: malformed duration '-1s'",
-             "MiniBox:5:15: malformed number '0': expected 1 or more",
-             "MiniBox:6:15: malformed duration 'x'",
-             "MiniBox:7:3: HEALTHCHECK needs NONE or a command"}},
+        Golden{"health",
+               "BASE a\nBLOCK x\n  HEALTHCHECK --interval=0 x\n  HEALTHCHECK "
+               "--timeout=-1s x\n  HEALTHCHECK --retries=0 x\n  HEALTHCHECK --interval=x "
+               "x\n  HEALTHCHECK\n",
+               {"MiniBox:3:15: '--interval' may not be zero",
+                "MiniBox:4:15: malformed duration '-1s': expected seconds, or a value as '1m30s'",
+                "MiniBox:5:15: malformed number '0': expected 1 or more",
+                "MiniBox:6:15: malformed duration 'x': expected seconds, or a value as '1m30s'",
+                "MiniBox:7:3: HEALTHCHECK needs NONE or a command"}},
         Golden{"names",
                "BASE a\nARG 1a\nENV 1=2\nLABEL a\nENV a b\nLABEL =x\n",
                {"MiniBox:2:5: malformed name '1a'", "MiniBox:3:5: expected NAME=value after ENV",
@@ -268,7 +269,8 @@ TEST(Parser, CopyFromBothForms) {
   EXPECT_EQ(word.words.size(), 2u);
   EXPECT_EQ(ParseLine("COPY --from=x /a /b").from->name, "x");
   EXPECT_THAT(Messages("BASE a\nBLOCK x\n  COPY FROM=$a /b /c\n"),
-              ElementsAre("MiniBox:3:8: malformed block name '${a}'"));
+              ElementsAre("MiniBox:3:8: malformed block name '${a}': expected a letter or digit, "
+                          "then also '.', '_' and '-', at most 64"));
 }
 
 TEST(Parser, LimitsAreNamed) {

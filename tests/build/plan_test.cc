@@ -125,8 +125,11 @@ TEST(Plan, ExpansionErrors) {
   EXPECT_THAT(ErrorsOf("  ENV A=${X:?needed}\n"), ElementsAre("MiniBox:3:9: X: needed"));
   EXPECT_THAT(
       ErrorsOf("  ARG P=x\n  PORT 80 $P 70000 5-3 1/sctp\n"),
-      ElementsAre("MiniBox:4:11: malformed port 'x'", "MiniBox:4:14: malformed port '70000'",
-                  "MiniBox:4:20: malformed port '5-3'", "MiniBox:4:24: malformed port '1/sctp'"));
+      ElementsAre(
+          "MiniBox:4:11: malformed port 'x': expected 1-65535 or a range, then /tcp or /udp",
+          "MiniBox:4:14: malformed port '70000': expected 1-65535 or a range, then /tcp or /udp",
+          "MiniBox:4:20: malformed port '5-3': expected 1-65535 or a range, then /tcp or /udp",
+          "MiniBox:4:24: malformed port '1/sctp': expected 1-65535 or a range, then /tcp or /udp"));
   EXPECT_THAT(ErrorsOf("  COPY --chmod=8 a b\n"),
               ElementsAre("MiniBox:3:16: malformed octal mode '8'"));
   EXPECT_THAT(ErrorsOf("  COPY --chown=a:b:c a b\n"), ElementsAre(HasSubstr("malformed user")));
