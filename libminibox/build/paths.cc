@@ -54,4 +54,14 @@ std::string_view LastComponent(std::string_view path) {
   return slash == path.npos ? path : path.substr(slash + 1);
 }
 
+std::optional<mode_t> ParseMode(std::string_view text) {
+  if (text.empty() || text.size() > 5) return std::nullopt;
+  mode_t mode = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '7') return std::nullopt;
+    mode = mode * 8 + static_cast<mode_t>(c - '0');
+  }
+  return mode <= 07777 ? std::optional<mode_t>(mode) : std::nullopt;
+}
+
 }  // namespace minibox::build

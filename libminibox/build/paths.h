@@ -2,6 +2,8 @@
 // Paths as text. Nothing here looks at a file system.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,5 +21,7 @@ std::string ResolvePath(std::string_view directory, std::string_view path);
 std::string JoinPath(std::string_view directory, std::string_view name);
 // The last component; "" of "".
 std::string_view LastComponent(std::string_view path);
+// Octal digits as of chmod, up to 07777; nullopt on anything else.
+std::optional<mode_t> ParseMode(std::string_view text);
 
 }  // namespace minibox::build

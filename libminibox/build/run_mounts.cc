@@ -123,16 +123,6 @@ std::optional<uint64_t> ParseSize(std::string_view text) {
   return *number * unit;
 }
 
-std::optional<mode_t> ParseOctal(std::string_view text) {
-  if (text.empty() || text.size() > 5) return std::nullopt;
-  mode_t mode = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '7') return std::nullopt;
-    mode = mode * 8 + static_cast<mode_t>(c - '0');
-  }
-  return mode <= 07777 ? std::optional<mode_t>(mode) : std::nullopt;
-}
-
 std::optional<bool> ParseBool(std::string_view text) {
   if (text == "true" || text == "1") return true;
   if (text == "false" || text == "0") return false;
@@ -166,7 +156,7 @@ std::string SetKey(std::string_view key, const std::string& value, const std::st
     }
     mount.sharing = value;
   } else if (key == "mode") {
-    const auto mode = ParseOctal(value);
+    const auto mode = ParseMode(value);
     if (!mode) return malformed("octal mode");
     mount.mode = *mode;
   } else if (key == "uid" || key == "gid") {

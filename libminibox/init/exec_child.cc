@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "init/channel.h"
 #include "init/failing.h"
 #include "init/held.h"
+#include "init/privileges.h"
 #include "init/resolve.h"
 #include "init/setup_dev.h"
 #include "init/terminal.h"
@@ -67,10 +67,7 @@ class ExecChild {
 // engine's user namespace, so that whoever looks into it (ptrace, /proc/<pid>/{exe,fd,mem}) needs
 // privileges outside the container; and it is not dumpable, so that the same user may not either.
 bool ExecChild::Protect() {
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Fail(failure_, "prctl", "PR_SET_DUMPABLE");
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
-    return Fail(failure_, "prctl", "PR_SET_PDEATHSIG");
-  }
+  if (!GuardProcess(failure_)) return false;
   pollfd agent{.fd = agent_, .events = 0, .revents = 0};
   if (poll(&agent, 1, 0) > 0 && (agent.revents & POLLHUP) != 0) _exit(1);
   return true;
@@ -101,14 +98,9 @@ bool ExecChild::JoinNamespaces() {
     return Fail(failure_, "setns");
   }
   if (plan_.user_namespace) {
-    if (sys::SetGroups(0, nullptr) != 0) return Fail(failure_, "setgroups");
-    if (sys::SetGid(0) != 0) return Fail(failure_, "setresgid");
-    if (sys::SetUid(0) != 0) return Fail(failure_, "setresuid");
+    if (!BecomeNamespaceRoot(failure_)) return false;
     // The change of ids has cleared the one and, on some kernels, set the other.
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Fail(failure_, "prctl", "PR_SET_DUMPABLE");
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
-      return Fail(failure_, "prctl", "PR_SET_PDEATHSIG");
-    }
+    if (!GuardProcess(failure_)) return false;
   }
   // The engine's keys are not the container's. A kernel without keys has none to share.
   if (sys::JoinNewSessionKeyring() < 0 && errno != ENOSYS) return Fail(failure_, "keyctl");

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -155,17 +154,9 @@ bool Pid1::Await(Message expected) {
 }
 
 bool Pid1::BecomeContainerRoot() {
-  if (plan_.user_namespace) {
-    if (sys::SetGroups(0, nullptr) != 0) return Fail(failure_, "setgroups");
-    if (sys::SetGid(0) != 0) return Fail(failure_, "setresgid");
-    if (sys::SetUid(0) != 0) return Fail(failure_, "setresuid");
-  }
-  // Nothing in the container may look into this process.
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Fail(failure_, "prctl", "PR_SET_DUMPABLE");
+  if (plan_.user_namespace && !BecomeNamespaceRoot(failure_)) return false;
   // Whatever ends the monitor ends the container. From now on, that is: see whether it is there.
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) {
-    return Fail(failure_, "prctl", "PR_SET_PDEATHSIG");
-  }
+  if (!GuardProcess(failure_)) return false;
   pollfd monitor{.fd = monitor_, .events = 0, .revents = 0};
   if (poll(&monitor, 1, 0) > 0 && (monitor.revents & POLLHUP) != 0) _exit(1);
   return true;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <signal.h>
 #include <sys/prctl.h>
 
 #include "init/failing.h"
@@ -79,6 +80,18 @@ bool FailCapabilities(Failure& failure, int error, const char* what) {
 }
 
 }  // namespace
+
+bool BecomeNamespaceRoot(Failure& failure) {
+  if (sys::SetGroups(0, nullptr) != 0) return Fail(failure, "setgroups");
+  if (sys::SetGid(0) != 0) return Fail(failure, "setresgid");
+  return sys::SetUid(0) == 0 || Fail(failure, "setresuid");
+}
+
+bool GuardProcess(Failure& failure) {
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Fail(failure, "prctl", "PR_SET_DUMPABLE");
+  return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 ||
+         Fail(failure, "prctl", "PR_SET_PDEATHSIG");
+}
 
 bool DropPrivileges(const Plan& plan, const Identity& identity, Failure& failure) {
   const bool root = identity.uid == 0;

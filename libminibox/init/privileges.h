@@ -8,6 +8,13 @@
 
 namespace minibox::init {
 
+// Root of the user namespace that this process has just entered, without other groups.
+bool BecomeNamespaceRoot(Failure& failure);
+
+// Nobody but who has privileges over the engine may look into this process, and it dies with its
+// parent. A change of ids may undo both.
+bool GuardProcess(Failure& failure);
+
 // Everything but the seccomp filter, which without no_new_privs is included, since it then
 // needs a capability that goes away. What is in force afterwards is read back.
 bool DropPrivileges(const Plan& plan, const Identity& identity, Failure& failure);

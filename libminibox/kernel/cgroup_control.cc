@@ -47,20 +47,6 @@ std::optional<uint64_t> ParseBytes(std::string_view text) {
   return std::min(*number, kUnlimited);
 }
 
-// "0,2-3".
-std::optional<std::set<unsigned>> ParseCpus(std::string_view text) {
-  std::set<unsigned> cpus;
-  for (const std::string_view part : core::StrSplit(text, ',')) {
-    const size_t dash = part.find('-');
-    const auto first = core::ParseUint64(part.substr(0, dash));
-    const auto last =
-        dash == std::string_view::npos ? first : core::ParseUint64(part.substr(dash + 1));
-    if (!first || !last || *first > *last || *last > kMaxCpu) return std::nullopt;
-    for (uint64_t cpu = *first; cpu <= *last; ++cpu) cpus.insert(static_cast<unsigned>(cpu));
-  }
-  return cpus;
-}
-
 bool InForce(const CgroupSetting& setting, std::string_view actual) {
   switch (setting.read_back) {
     case CgroupSetting::ReadBack::kSame:
@@ -72,8 +58,8 @@ bool InForce(const CgroupSetting& setting, std::string_view actual) {
       return wanted && is && *is <= *wanted && *wanted - *is < page;
     }
     case CgroupSetting::ReadBack::kCpus: {
-      const auto wanted = ParseCpus(setting.value);
-      return wanted && wanted == ParseCpus(actual);
+      const auto wanted = ParseCpuList(setting.value);
+      return wanted && wanted == ParseCpuList(actual);
     }
     case CgroupSetting::ReadBack::kWeight: {
       constexpr std::string_view kDefault = "default ";
@@ -188,6 +174,19 @@ bool WaitForExits(std::vector<core::Fd> pidfds, steady_clock::time_point deadlin
 }
 
 }  // namespace
+
+std::optional<std::set<unsigned>> ParseCpuList(std::string_view text) {
+  std::set<unsigned> cpus;
+  for (const std::string_view part : core::StrSplit(text, ',')) {
+    const size_t dash = part.find('-');
+    const auto first = core::ParseUint64(part.substr(0, dash));
+    const auto last =
+        dash == std::string_view::npos ? first : core::ParseUint64(part.substr(dash + 1));
+    if (!first || !last || *first > *last || *last > kMaxCpu) return std::nullopt;
+    for (uint64_t cpu = *first; cpu <= *last; ++cpu) cpus.insert(static_cast<unsigned>(cpu));
+  }
+  return cpus;
+}
 
 bool HasControl(int dir, const std::string& file) {
   return faccessat(dir, file.c_str(), F_OK, 0) == 0;
@@ -305,7 +304,7 @@ Status CheckLimits(const CgroupLimits& limits) {
   if (limits.io_weight && (*limits.io_weight < 1 || *limits.io_weight > 1000)) {
     return core::InvalidArgument("io_weight", "must be 1 to 1000");
   }
-  if (!limits.cpuset.empty() && !ParseCpus(limits.cpuset)) {
+  if (!limits.cpuset.empty() && !ParseCpuList(limits.cpuset)) {
     return core::InvalidArgument(
         "cpuset", core::StrCat("'", core::EscapeControl(limits.cpuset), "' is not a list of CPUs"));
   }

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,9 @@ uint64_t ReadKeyedNumber(int dir, const std::string& file, std::string_view key)
 // Calls `line` for each line of a file, without its end; false if it cannot be read.
 bool ForEachLine(int dir, const std::string& file,
                  const std::function<void(std::string_view line)>& line);
+
+// A list of cpus as "0,2-3"; nullopt if it is malformed.
+std::optional<std::set<unsigned>> ParseCpuList(std::string_view text);
 
 // Processes of the group and the groups inside it that this pid namespace sees.
 StatusOr<std::vector<int>> ReadPids(int dir);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <utility>
 
 #include "core/errors.h"
 #include "core/process.h"
@@ -82,16 +83,6 @@ Status ExecProcess::SendSpec(const init::LaunchSpec& spec, const Start& start) {
   return SendLaunch(control_.get(), init::Message::kExec, bytes, message.fds);
 }
 
-Status ExecProcess::UnexpectedEnd() {
-  const core::Fd agent = std::move(agent_);
-  const auto result = core::WaitPidfd(agent.get());
-  std::string message = "minibox-init ended unexpectedly";
-  if (result.ok() && result->signal != 0) {
-    message.append(": killed by signal ").append(core::SignalName(result->signal));
-  }
-  return core::Error(StatusCode::kInternal, "start_failed", std::move(message));
-}
-
 Status ExecProcess::AwaitRunning(const init::LaunchSpec& spec, const std::stop_token& stop) {
   MBX_ASSIGN_OR_RETURN(const StopEvent stop_event, StopEvent::Create(stop));
   MBX_ASSIGN_OR_RETURN(const StopEvent::Woken woken, stop_event.WaitReadable(control_.get()));
@@ -103,7 +94,7 @@ Status ExecProcess::AwaitRunning(const init::LaunchSpec& spec, const std::stop_t
       return core::SysError("recvmsg", "minibox-init");
     case init::Received::kNothing:
     case init::Received::kEnd:
-      return UnexpectedEnd();
+      return UnexpectedEnd(core::WaitPidfd(std::exchange(agent_, core::Fd()).get()));
   }
   if (packet_.type == init::Message::kFailed) {
     ended_ = true;

@@ -60,7 +60,6 @@ class ExecProcess {
   Status Spawn(const Start& start);
   Status SendSpec(const init::LaunchSpec& spec, const Start& start);
   Status AwaitRunning(const init::LaunchSpec& spec, const std::stop_token& stop);
-  Status UnexpectedEnd();
 
   core::Fd control_, agent_;
   core::Fd out_, err_, in_;

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "core/errors.h"
+#include "core/strings.h"
 
 namespace minibox::runtime {
 
@@ -73,6 +74,14 @@ Status FailureIn(const init::Packet& packet) {
     return core::Error(StatusCode::kResourceExhausted, "no_space", std::move(message));
   }
   return core::Error(StatusCode::kInternal, "start_failed", std::move(message)).WithField(field);
+}
+
+Status UnexpectedEnd(const StatusOr<core::WaitResult>& result) {
+  std::string message = "minibox-init ended unexpectedly";
+  if (result.ok() && result->signal != 0) {
+    message.append(": killed by signal ").append(core::SignalName(result->signal));
+  }
+  return core::Error(StatusCode::kInternal, "start_failed", std::move(message));
 }
 
 std::string_view TextOf(const char* text, size_t capacity) {

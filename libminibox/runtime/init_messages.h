@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/fd.h"
+#include "core/process.h"
 #include "init/channel.h"
 #include "minibox/status.h"
 
@@ -23,6 +24,9 @@ Status SendLaunch(int control, init::Message type, std::string_view bytes,
 
 // What a kFailed packet says.
 Status FailureIn(const init::Packet& packet);
+
+// A minibox-init that ended before it said why.
+Status UnexpectedEnd(const StatusOr<core::WaitResult>& result);
 
 // Text that ends with NUL or with its field.
 std::string_view TextOf(const char* text, size_t capacity);

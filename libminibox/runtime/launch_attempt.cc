@@ -126,15 +126,6 @@ Status LaunchAttempt::SendSpec(const init::LaunchSpec& spec, const LaunchFds& fd
   return Status();
 }
 
-Status LaunchAttempt::UnexpectedEnd() {
-  std::string message = "minibox-init ended unexpectedly";
-  const auto result = EndMonitor();
-  if (result.ok() && result->signal != 0) {
-    message.append(": killed by signal ").append(core::SignalName(result->signal));
-  }
-  return core::Error(StatusCode::kInternal, "start_failed", std::move(message));
-}
-
 Status LaunchAttempt::Receive(init::Message expected) {
   MBX_ASSIGN_OR_RETURN(const StopEvent::Woken woken, stop_.WaitReadable(control_.get()));
   if (woken == StopEvent::Woken::kStopped) return core::Cancelled("the start");
@@ -145,7 +136,7 @@ Status LaunchAttempt::Receive(init::Message expected) {
       return core::SysError("recvmsg", "minibox-init");
     case init::Received::kNothing:
     case init::Received::kEnd:
-      return UnexpectedEnd();
+      return UnexpectedEnd(EndMonitor());
   }
   if (packet_.type == expected) return Status();
   packet_.CloseFds();

@@ -39,7 +39,6 @@ class LaunchAttempt {
   // The next message, which is to be `expected`; an error if it is something else.
   Status Receive(init::Message expected);
   // What became of a monitor that ended without a word.
-  Status UnexpectedEnd();
   void AddStep(std::string_view name);
   // Tells the monitor to undo everything, and reaps it.
   StatusOr<core::WaitResult> EndMonitor();

@@ -14,6 +14,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "kernel/capabilities.h"
+#include "kernel/cgroup_control.h"
 #include "kernel/oci_seccomp.h"
 #include "runtime/devices.h"
 #include "runtime/mount_options.h"
@@ -113,21 +114,6 @@ Status ValidateUser(std::string_view user) {
   return InvalidArgument("user", "must be '<name or uid>[:<group or gid>]'");
 }
 
-// "0,2-3" as a set of numbers; nullopt if malformed.
-std::optional<std::set<uint64_t>> ParseCpuList(std::string_view text) {
-  constexpr uint64_t kMaxCpu = 65535;
-  std::set<uint64_t> cpus;
-  for (const std::string_view part : core::StrSplit(text, ',')) {
-    const size_t dash = part.find('-');
-    const auto first = core::ParseUint64(part.substr(0, dash));
-    const auto last =
-        dash == std::string_view::npos ? first : core::ParseUint64(part.substr(dash + 1));
-    if (!first || !last || *first > *last || *last > kMaxCpu) return std::nullopt;
-    for (uint64_t cpu = *first; cpu <= *last; ++cpu) cpus.insert(cpu);
-  }
-  return cpus;
-}
-
 }  // namespace
 
 Status ValidateResources(const Resources& limits, const HostFacts& host) {
@@ -146,9 +132,9 @@ Status ValidateResources(const Resources& limits, const HostFacts& host) {
     return InvalidArgument("cpu", "must be 1000 to 102400000 microseconds per 100 ms");
   }
   if (!limits.cpuset.empty()) {
-    const auto wanted = ParseCpuList(limits.cpuset);
+    const auto wanted = kernel::ParseCpuList(limits.cpuset);
     if (!wanted) return InvalidArgument("cpuset", "must be a list such as '0,2-3'");
-    const auto online = ParseCpuList(host.online_cpus);
+    const auto online = kernel::ParseCpuList(host.online_cpus);
     if (online && !std::includes(online->begin(), online->end(), wanted->begin(), wanted->end())) {
       return InvalidArgument("cpuset", StrCat("the online CPUs are ", host.online_cpus));
     }

@@ -49,22 +49,6 @@ unsigned UsableCpus() {
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
 
-const char* StatusName(ContainerState state) {
-  switch (state) {
-    case ContainerState::kCreated:
-      return "created";
-    case ContainerState::kRunning:
-      return "running";
-    case ContainerState::kPaused:
-      return "paused";
-    case ContainerState::kExited:
-      return "exited";
-    case ContainerState::kRemoving:
-      return "removing";
-  }
-  return "";
-}
-
 }  // namespace
 
 StatusOr<SystemInfo> Runtime::GetSystemInfo() const {
@@ -94,10 +78,11 @@ StatusOr<SystemInfo> Runtime::GetSystemInfo() const {
   for (const ContainerState state :
        {ContainerState::kCreated, ContainerState::kRunning, ContainerState::kPaused,
         ContainerState::kExited, ContainerState::kRemoving}) {
-    info.containers[StatusName(state)] = 0;
+    info.containers[std::string(runtime::StateName(state))] = 0;
   }
   MBX_ASSIGN_OR_RETURN(const auto containers, List());
-  for (const ContainerInfo& container : containers) ++info.containers[StatusName(container.state)];
+  for (const ContainerInfo& container : containers)
+    ++info.containers[std::string(runtime::StateName(container.state))];
   MBX_ASSIGN_OR_RETURN(const auto entries, impl_->images->references.List());
   std::set<Digest> digests;
   for (const oci::Descriptor& entry : entries) digests.insert(entry.digest);

@@ -14,6 +14,7 @@
 #include "core/strings.h"
 #include "oci/digest.h"
 #include "oci/media_types.h"
+#include "store/layer_store.h"
 #include "store/references.h"
 
 namespace minibox::store {
@@ -312,15 +313,7 @@ class Planner {
       if (count == 0) break;
       size += count;
     }
-    switch (archive::DetectCompression(std::string_view(head, size))) {
-      case archive::Compression::kGzip:
-        return oci::kOciLayerGzip;
-      case archive::Compression::kZstd:
-        return oci::kOciLayerZstd;
-      case archive::Compression::kNone:
-        break;
-    }
-    return oci::kOciLayerTar;
+    return LayerMediaType(archive::DetectCompression(std::string_view(head, size)));
   }
 
   // ---- meta.json of older versions

@@ -25,18 +25,6 @@ constexpr size_t kMagicBytes = 8;
 constexpr uint64_t kProgressBytes = 4u << 20;
 constexpr size_t kMaxMessage = 64u << 10;
 
-std::string_view LayerType(std::string_view head) {
-  switch (archive::DetectCompression(head)) {
-    case archive::Compression::kGzip:
-      return oci::kOciLayerGzip;
-    case archive::Compression::kZstd:
-      return oci::kOciLayerZstd;
-    case archive::Compression::kNone:
-      break;
-  }
-  return oci::kOciLayerTar;
-}
-
 Status AsInvalidArchive(const Status& status) {
   if (status.reason() != "invalid_archive") return status;
   return Status(StatusCode::kInvalidArgument, status.message(),
@@ -100,7 +88,10 @@ StatusOr<ImageInfo> Store::Import(int fd, const ImportOptions& options, Progress
       {.config = {.media_type = std::string(oci::kOciConfig),
                   .digest = config_digest,
                   .size = config_json.size()},
-       .layers = {{.media_type = std::string(LayerType(head)), .digest = layer, .size = size}}});
+       .layers = {
+           {.media_type = std::string(store::LayerMediaType(archive::DetectCompression(head))),
+            .digest = layer,
+            .size = size}}});
   MBX_ASSIGN_OR_RETURN(const Digest manifest, impl_->blobs.Put(manifest_json, &lease));
   MBX_RETURN_IF_ERROR(impl_->references.Register({.media_type = std::string(oci::kOciManifest),
                                                   .digest = manifest,

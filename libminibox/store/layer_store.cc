@@ -18,6 +18,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "oci/digest.h"
+#include "oci/media_types.h"
 #include "store/layout.h"
 
 namespace minibox::store {
@@ -29,6 +30,18 @@ constexpr size_t kChunk = 256 * 1024;
 std::string Short(const Digest& digest) { return std::string(digest.hex().substr(0, 12)); }
 
 }  // namespace
+
+std::string_view LayerMediaType(archive::Compression compression) {
+  switch (compression) {
+    case archive::Compression::kGzip:
+      return oci::kOciLayerGzip;
+    case archive::Compression::kZstd:
+      return oci::kOciLayerZstd;
+    case archive::Compression::kNone:
+      break;
+  }
+  return oci::kOciLayerTar;
+}
 
 std::string LayerStore::Path(const Digest& diff_id) {
   return core::StrCat(kExtracted, "/", diff_id.hex());

@@ -5,6 +5,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "archive/compression.h"
 #include "minibox/status.h"
@@ -13,6 +14,9 @@
 #include "store/data_root.h"
 
 namespace minibox::store {
+
+// What a manifest calls a layer that is compressed so.
+std::string_view LayerMediaType(archive::Compression compression);
 
 class LayerStore {
  public:

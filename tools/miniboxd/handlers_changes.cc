@@ -16,20 +16,12 @@ using minibox::wire::Strictness;
 
 constexpr std::string_view kTar = "application/x-tar";
 
-// The container that `id` names, or nullopt and the error has been sent.
-std::optional<ContainerId> Find(Engine& engine, Exchange& exchange, const std::string& id) {
-  auto found = engine.runtime.Find(id);
-  if (found.ok()) return std::move(*found);
-  exchange.SendError(found.status());
-  return std::nullopt;
-}
-
 void Diff(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kStrict);
   std::string id_text;
   params.Required("id", &id_text);
   if (!params.Finish()) return;
-  const auto id = Find(engine, exchange, id_text);
+  const auto id = FindContainer(engine, exchange, id_text);
   if (!id) return;
   const auto changes = engine.runtime.Diff(*id);
   if (!changes.ok()) return exchange.SendError(changes.status());
@@ -41,7 +33,7 @@ void Export(Engine& engine, Exchange& exchange) {
   std::string id_text;
   params.Required("id", &id_text);
   if (!params.Finish()) return;
-  const auto id = Find(engine, exchange, id_text);
+  const auto id = FindContainer(engine, exchange, id_text);
   if (!id) return;
   if (exchange.is_head_request()) {
     exchange.BeginStream(kTar);
@@ -71,7 +63,7 @@ void Commit(Engine& engine, Exchange& exchange) {
   params.Flag("pause", &options.pause);
   params.TextList("changes", &options.changes);
   if (!params.Finish()) return;
-  const auto id = Find(engine, exchange, id_text);
+  const auto id = FindContainer(engine, exchange, id_text);
   if (!id) return;
   const auto image = engine.runtime.Commit(*id, options, exchange.gone());
   if (!image.ok()) return exchange.SendError(image.status());

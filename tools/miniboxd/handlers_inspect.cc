@@ -22,14 +22,6 @@ using std::chrono::milliseconds;
 
 constexpr int64_t kMinIntervalMs = 100, kMaxIntervalMs = 3600 * 1000;
 
-// The container that `id` names, or nullopt and the error has been sent.
-std::optional<ContainerId> Find(Engine& engine, Exchange& exchange, const std::string& id) {
-  auto found = engine.runtime.Find(id);
-  if (found.ok()) return std::move(*found);
-  exchange.SendError(found.status());
-  return std::nullopt;
-}
-
 void Inspect(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kStrict);
   std::string id_text;
@@ -37,7 +29,7 @@ void Inspect(Engine& engine, Exchange& exchange) {
   params.Required("id", &id_text);
   params.Flag("size", &size);
   if (!params.Finish()) return;
-  const auto id = Find(engine, exchange, id_text);
+  const auto id = FindContainer(engine, exchange, id_text);
   if (!id) return;
   const auto details = engine.runtime.InspectDetails(*id, size);
   if (!details.ok()) return exchange.SendError(details.status());
@@ -49,7 +41,7 @@ void Top(Engine& engine, Exchange& exchange) {
   std::string id_text;
   params.Required("id", &id_text);
   if (!params.Finish()) return;
-  const auto id = Find(engine, exchange, id_text);
+  const auto id = FindContainer(engine, exchange, id_text);
   if (!id) return;
   const auto processes = engine.runtime.Top(*id);
   if (!processes.ok()) return exchange.SendError(processes.status());
@@ -127,7 +119,7 @@ void Stats(Engine& engine, Exchange& exchange) {
       return minibox::wire::ToJson(*stats);
     };
   } else {
-    const auto id = Find(engine, exchange, id_text);
+    const auto id = FindContainer(engine, exchange, id_text);
     if (!id) return;
     next = [&engine, id = *id]() -> StatusOr<std::string> {
       const auto stats = engine.runtime.Stats(id);
