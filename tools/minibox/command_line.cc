@@ -135,6 +135,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddChangeCommands(app, session);
   AddContainerCommands(app, session);
   AddExecCommands(app, session);
+  AddDatabaseCommands(app, session);
   AddEventCommands(app, session);
   AddBuildCommand(app, session);
   AddImageCommands(app, session);

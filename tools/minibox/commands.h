@@ -23,6 +23,7 @@ namespace minibox::cli {
 inline constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
 // Of commands that exit with the container's status: the engine failed.
 inline constexpr int kEngineFailure = 125;
+inline constexpr int kCommandNotFound = 127;  // not in the container
 
 class Session {
  public:
@@ -38,7 +39,9 @@ class Session {
   // or the daemon has been shown then; warnings are shown in any case.
   std::optional<Reply> Ask(const Call& call);
   // The same for a stream; null if there is none.
-  std::unique_ptr<StreamConnection> Open(const Call& call, Reply* reply);
+  // Nothing is shown of an error with the exit status `quiet_failure`.
+  std::unique_ptr<StreamConnection> Open(const Call& call, Reply* reply,
+                                         std::optional<int> quiet_failure = std::nullopt);
   // The same with nothing shown, whatever comes.
   StatusOr<Reply> Send(const Call& call);
   // The same for a call whose body is JSON or text that is wanted whole.
@@ -94,6 +97,7 @@ struct FormatFlags {
 void AddChangeCommands(CLI::App& app, Session& session);
 void AddBuildCommand(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
+void AddDatabaseCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);
 void AddEventCommands(CLI::App& app, Session& session);
 void AddImageArchiveCommands(CLI::App& app, Session& session);

@@ -33,6 +33,12 @@ std::string WarningText(std::string_view header) {
   return text;
 }
 
+// What a command exits with after this error.
+int ExitCode(const Reply& reply) {
+  const auto code = wire::ParseInt64(reply.Header("X-Minibox-Exit-Code").value_or(""));
+  return code ? static_cast<int>(*code) : kEngineFailure;
+}
+
 void AddFormatOption(CLI::App& command, std::string* format) {
   command.add_option("--format", *format, "table (default), json, or a template: '{{.Name}}'")
       ->check([](const std::string& value) -> std::string {
@@ -70,7 +76,8 @@ std::optional<Reply> Session::Ask(const Call& call) {
   return std::move(*reply);
 }
 
-std::unique_ptr<StreamConnection> Session::Open(const Call& call, Reply* reply) {
+std::unique_ptr<StreamConnection> Session::Open(const Call& call, Reply* reply,
+                                                std::optional<int> quiet_failure) {
   const auto client = Connect();
   auto upgraded =
       client.ok() ? (*client)->Upgrade(call) : StatusOr<Client::Upgraded>(client.status());
@@ -79,6 +86,10 @@ std::unique_ptr<StreamConnection> Session::Open(const Call& call, Reply* reply) 
     return nullptr;
   }
   *reply = std::move(upgraded->reply);
+  if (quiet_failure && reply->status != 101 && ExitCode(*reply) == *quiet_failure) {
+    start_failure_ = *quiet_failure;
+    return nullptr;
+  }
   if (!Accept(*reply, 101)) return nullptr;
   return std::move(upgraded->stream);
 }
@@ -88,8 +99,7 @@ bool Session::Accept(const Reply& reply, int status) {
     if (name == "warning") terminal_.Warning(WarningText(value));
   }
   if (reply.status != status) {
-    const auto code = wire::ParseInt64(reply.Header("X-Minibox-Exit-Code").value_or(""));
-    start_failure_ = code ? static_cast<int>(*code) : kEngineFailure;
+    start_failure_ = ExitCode(reply);
     const std::string text =
         reply.body.empty() ? wire::StrCat("HTTP status ", reply.status) : reply.body;
     terminal_.Error(error_view ? error_view(text) : text);
