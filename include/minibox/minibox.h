@@ -2,6 +2,7 @@
 // Everything of MiniBox: containers, images and networks as a library.
 #pragma once
 
+#include "minibox/compose.h"
 #include "minibox/container_details.h"
 #include "minibox/container_files.h"
 #include "minibox/events.h"

@@ -63,7 +63,7 @@ e2e_teardown() {
   fi
   [ "$FORWARDING" = 1 ] || echo "$FORWARDING" >/proc/sys/net/ipv4/ip_forward
   # The kernel takes namespaces apart in its own time: look until it has.
-  for _ in $(seq 100); do
+  for _ in $(seq 600); do
     machine_state >"$WORK/after"
     left=$(diff "$WORK/before" "$WORK/after" || true)
     [ -n "$left" ] || break

@@ -17,6 +17,7 @@ ONLY_IN = {
     r'#include\s*[<"]rapidjson/': ["libminibox/core/json.cc"],
     r'#include\s*[<"]civetweb': ["tools/miniboxd/server.cc"],
     r'#include\s*[<"]curl/': ["libminibox/registry/http_client.cc", "tools/minibox/client.cc"],
+    r'#include\s*[<"]yaml-cpp/': ["libminibox/compose/yaml.cc"],
     r'#include\s*[<"]libmount': ["libminibox/kernel/mount.cc"],
     r'#include\s*[<"](libnftnl|libmnl)/': ["libminibox/kernel/"],
     r"\bsyscall\(": ["libminibox/core/syscalls.cc", "libminibox/kernel/syscalls.cc",

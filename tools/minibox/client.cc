@@ -27,6 +27,7 @@ struct Transfer {
   bool head_arrived = false;
   bool refused_by_sink = false;
   bool timed_out = false;
+  bool stopped = false;
 };
 
 long StatusOf(CURL* curl) {
@@ -65,7 +66,8 @@ size_t OnUpload(char* buffer, size_t, size_t size, void* data) {
 int OnProgress(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto* transfer = static_cast<Transfer*>(data);
   transfer->timed_out = !transfer->head_arrived && steady_clock::now() > transfer->deadline;
-  return transfer->timed_out ? 1 : 0;
+  transfer->stopped = transfer->call.stop.stop_requested();
+  return transfer->timed_out || transfer->stopped ? 1 : 0;
 }
 
 std::vector<std::pair<std::string, std::string>> Headers(CURL* curl, unsigned origin) {
@@ -306,6 +308,7 @@ StatusOr<Reply> Client::Send(const Call& call) {
 
   const std::string detail = *why != '\0' ? why : curl_easy_strerror(code);
   if (transfer.refused_by_sink) return Status(StatusCode::kCancelled, "cannot write the output");
+  if (transfer.stopped) return Status(StatusCode::kCancelled, "interrupted");
   if (transfer.timed_out) {
     return Status(StatusCode::kDeadlineExceeded, StrCat("no answer from ", impl_->shown));
   }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,7 @@ struct Call {
   std::string body{};                            // JSON
   std::optional<int> upload_fd{};                // sent instead of `body`, to its end
   std::function<bool(std::string_view)> sink{};  // takes the body of a 200; false ends the call
+  std::stop_token stop{};  // ends it within about a second: kCancelled
   // Until the head of the answer; nullopt: as long as it takes.
   std::optional<std::chrono::seconds> patience = std::chrono::seconds(60);
 };
@@ -57,7 +59,8 @@ class Client {
   Client(Client&&) noexcept;
   ~Client();
 
-  // An error if there is no answer or it broke off; whatever its status otherwise.
+  // An error if there is no answer or it broke off; whatever its status otherwise. Any thread,
+  // several at once.
   StatusOr<Reply> Send(const Call& call);
   // A POST that asks for a stream. With one the reply's status is 101 and it has headers only.
   struct Upgraded {

@@ -27,6 +27,39 @@ std::string EventText(const Event& event) {
 
 }  // namespace
 
+int ShowEvents(Session& session, Call call, bool as_json, bool ids_only) {
+  call.path = "/events";
+  Status failed;
+  std::string rest;
+  bool overflow = false;
+  call.sink = [&](std::string_view bytes) {
+    rest += bytes;
+    std::string out;
+    size_t begin = 0;
+    for (size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      const std::string_view line = std::string_view(rest).substr(begin, end - begin);
+      const auto event = wire::ParseEventLine(line);
+      if (!event.ok()) {
+        failed = event.status();
+        return false;
+      }
+      overflow |= event->type == Event::kOverflow;
+      if (as_json) {
+        out += StrCat(line, "\n");
+      } else if (ids_only) {
+        out += event->id + "\n";
+      } else {
+        out += EventText(*event);
+      }
+    }
+    rest.erase(0, begin);
+    return Terminal::Print(out);
+  };
+  const bool answered = session.Ask(call).has_value();
+  if (!failed.ok()) return session.Fail(failed);
+  return answered && !overflow ? kSuccess : kFailure;
+}
+
 void AddEventCommands(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("events", "follow what happens");
   command->footer("Example:\n  minibox events --since 10m --filter type=container");
@@ -41,38 +74,10 @@ void AddEventCommands(CLI::App& app, Session& session) {
     session.action = [&session, flags] {
       const auto query = flags->FilterQuery();
       if (!query.ok()) return session.Usage(query.status().message());
-      Call call{.path = "/events", .query = *query};
+      Call call{.query = *query};
       if (!flags->since.empty()) call.query.emplace_back("since", flags->since);
       if (!flags->until.empty()) call.query.emplace_back("until", flags->until);
-      Status failed;
-      std::string rest;
-      bool overflow = false;
-      call.sink = [&](std::string_view bytes) {
-        rest += bytes;
-        std::string out;
-        size_t begin = 0;
-        for (size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
-          const std::string_view line = std::string_view(rest).substr(begin, end - begin);
-          const auto event = wire::ParseEventLine(line);
-          if (!event.ok()) {
-            failed = event.status();
-            return false;
-          }
-          overflow |= event->type == Event::kOverflow;
-          if (flags->wants_json()) {
-            out += StrCat(line, "\n");
-          } else if (flags->quiet) {
-            out += event->id + "\n";
-          } else {
-            out += EventText(*event);
-          }
-        }
-        rest.erase(0, begin);
-        return Terminal::Print(out);
-      };
-      const bool answered = session.Ask(call).has_value();
-      if (!failed.ok()) return session.Fail(failed);
-      return answered && !overflow ? kSuccess : kFailure;
+      return ShowEvents(session, std::move(call), flags->wants_json(), flags->quiet);
     };
   });
 }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "run_exec.h"
 #include "stream.h"
 #include "wire/exec_request.h"
 #include "wire/text.h"
@@ -13,12 +14,11 @@
 namespace minibox::cli {
 namespace {
 
-constexpr const char* kDefaultKeys = "ctrl-p,ctrl-q";
 constexpr const char* kDefaultCommand = "/bin/sh";
 
 struct ExecFlags {
   bool detach = false, interactive = false, tty = false, privileged = false;
-  std::string user, workdir, detach_keys = kDefaultKeys;
+  std::string user, workdir, detach_keys = kDefaultDetachKeys;
   std::vector<std::string> env;
 };
 
@@ -29,37 +29,14 @@ int Exec(Session& session, const ExecFlags& flags, std::vector<std::string> argu
   arguments.erase(arguments.begin());
   if (arguments.empty()) arguments = {kDefaultCommand};
   request.spec.command = std::move(arguments);
-  for (const std::string& variable : flags.env) {
-    // "K" alone takes the value that it has here.
-    const char* value = variable.find('=') == variable.npos ? getenv(variable.c_str()) : nullptr;
-    request.spec.env.push_back(value == nullptr ? variable : wire::StrCat(variable, "=", value));
-  }
+  request.spec.env = WithOwnValues(flags.env);
   request.spec.user = flags.user;
   request.spec.working_dir = flags.workdir;
   request.spec.privileged = flags.privileged;
   request.spec.detached = flags.detach;
-  if (flags.detach) {
-    const auto reply = session.Ask({.method = "POST",
-                                    .path = "/containers/exec",
-                                    .body = wire::ToJson(request),
-                                    .patience = std::nullopt});
-    return reply ? kSuccess : session.start_failure();
-  }
-  request.spec.open_stdin = flags.interactive;
-  request.spec.tty = flags.tty;
-  StreamOptions options{.input = flags.interactive, .terminal = flags.tty};
-  if (!ParseDetachKeys(flags.detach_keys, &options.detach_keys)) {
-    return session.Usage(wire::StrCat("--detach-keys: '", flags.detach_keys, "' are no keys"));
-  }
-  Reply reply;
-  const auto stream = session.Open({.method = "POST",
-                                    .path = "/containers/exec",
-                                    .query = SizeQuery(flags.tty),
-                                    .body = wire::ToJson(request)},
-                                   &reply);
-  if (!stream) return session.start_failure();
-  const StreamEnd end = CarryStream(session, *stream, options);
-  return end.detached ? kSuccess : end.code.value_or(kEngineFailure);
+  request.spec.open_stdin = flags.interactive && !flags.detach;
+  request.spec.tty = flags.tty && !flags.detach;
+  return RunExec(session, request, flags.detach_keys);
 }
 
 void AddExec(CLI::App& app, Session& session) {
@@ -94,7 +71,7 @@ void AddAttach(CLI::App& app, Session& session) {
       "Exits with the container's status, or 0 after the detach keys.\n\n"
       "Example:\n  minibox attach web");
   struct Flags {
-    std::string id, detach_keys = kDefaultKeys;
+    std::string id, detach_keys = kDefaultDetachKeys;
     bool no_stdin = false, logs = false;
   };
   auto flags = std::make_shared<Flags>();
@@ -125,6 +102,38 @@ void AddAttach(CLI::App& app, Session& session) {
 }
 
 }  // namespace
+
+std::vector<std::string> WithOwnValues(const std::vector<std::string>& variables) {
+  std::vector<std::string> values;
+  for (const std::string& variable : variables) {
+    const char* value = variable.find('=') == variable.npos ? getenv(variable.c_str()) : nullptr;
+    values.push_back(value == nullptr ? variable : wire::StrCat(variable, "=", value));
+  }
+  return values;
+}
+
+int RunExec(Session& session, const wire::ExecRequest& request, const std::string& detach_keys) {
+  if (request.spec.detached) {
+    const auto reply = session.Ask({.method = "POST",
+                                    .path = "/containers/exec",
+                                    .body = wire::ToJson(request),
+                                    .patience = std::nullopt});
+    return reply ? kSuccess : session.start_failure();
+  }
+  StreamOptions options{.input = request.spec.open_stdin, .terminal = request.spec.tty};
+  if (!ParseDetachKeys(detach_keys, &options.detach_keys)) {
+    return session.Usage(wire::StrCat("--detach-keys: '", detach_keys, "' are no keys"));
+  }
+  Reply reply;
+  const auto stream = session.Open({.method = "POST",
+                                    .path = "/containers/exec",
+                                    .query = SizeQuery(request.spec.tty),
+                                    .body = wire::ToJson(request)},
+                                   &reply);
+  if (!stream) return session.start_failure();
+  const StreamEnd end = CarryStream(session, *stream, options);
+  return end.detached ? kSuccess : end.code.value_or(kEngineFailure);
+}
 
 void AddExecCommands(CLI::App& app, Session& session) {
   AddExec(app, session);

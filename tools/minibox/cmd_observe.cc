@@ -164,23 +164,7 @@ void AddTop(CLI::App& app, Session& session) {
   command->add_option("container", *id, "id, name or beginning of an id")->required();
   command->add_flag("--json", *json, "as JSON");
   command->callback([&session, id, json] {
-    session.action = [&session, id, json] {
-      const auto body = session.Fetch("/containers/top", {{"id", *id}});
-      if (!body) return kFailure;
-      if (*json) {
-        const auto text = wire::Indented(*body);
-        return text.ok() ? session.Print(*text) : session.Fail(text.status());
-      }
-      const auto processes = wire::ParseProcesses(*body);
-      if (!processes.ok()) return session.Fail(processes.status());
-      Table table({"PID", "CONTAINER PID", "USER", "CPU %", "MEMORY", "STARTED", "COMMAND"});
-      for (const ProcessInfo& process : *processes) {
-        table.Add({std::to_string(process.pid), std::to_string(process.container_pid), process.user,
-                   Percent(process.cpu_percent), SizeText(process.memory_bytes),
-                   TimeText(process.started), process.command});
-      }
-      return session.Print(table.Text(session.terminal()));
-    };
+    session.action = [&session, id, json] { return ShowTop(session, *id, *json); };
   });
 }
 
@@ -213,6 +197,24 @@ void AddPort(CLI::App& app, Session& session) {
 }
 
 }  // namespace
+
+int ShowTop(Session& session, const std::string& id, bool as_json) {
+  const auto body = session.Fetch("/containers/top", {{"id", id}});
+  if (!body) return kFailure;
+  if (as_json) {
+    const auto text = wire::Indented(*body);
+    return text.ok() ? session.Print(*text) : session.Fail(text.status());
+  }
+  const auto processes = wire::ParseProcesses(*body);
+  if (!processes.ok()) return session.Fail(processes.status());
+  Table table({"PID", "CONTAINER PID", "USER", "CPU %", "MEMORY", "STARTED", "COMMAND"});
+  for (const ProcessInfo& process : *processes) {
+    table.Add({std::to_string(process.pid), std::to_string(process.container_pid), process.user,
+               Percent(process.cpu_percent), SizeText(process.memory_bytes),
+               TimeText(process.started), process.command});
+  }
+  return session.Print(table.Text(session.terminal()));
+}
 
 void AddObserveCommands(CLI::App& app, Session& session) {
   AddStats(app, session);

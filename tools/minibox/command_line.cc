@@ -138,6 +138,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddDatabaseCommands(app, session);
   AddEventCommands(app, session);
   AddBuildCommand(app, session);
+  AddComposeCommands(app, session);
   AddImageCommands(app, session);
   AddRegistryCommands(app, session);
   AddImageArchiveCommands(app, session);

@@ -35,6 +35,8 @@ class Session {
   // How the text of an error answer is shown, if not as it is.
   std::function<std::string(std::string_view)> error_view{};
 
+  // With --host, MINIBOX_API and MINIBOX_API_TOKEN.
+  StatusOr<Client*> Connect();
   // Connects with --host, MINIBOX_API and MINIBOX_API_TOKEN, and sends. An error of the connection
   // or the daemon has been shown then; warnings are shown in any case.
   std::optional<Reply> Ask(const Call& call);
@@ -62,7 +64,6 @@ class Session {
   int start_failure() const { return start_failure_; }
 
  private:
-  StatusOr<Client*> Connect();
   // Shows warnings and, unless it has that status, the error.
   bool Accept(const Reply& reply, int status);
 
@@ -94,8 +95,13 @@ struct FormatFlags {
   bool wants_template() const;
 };
 
+// What `top` and `events` show, for other commands too; exit status. `call`: its query.
+int ShowTop(Session& session, const std::string& id, bool as_json);
+int ShowEvents(Session& session, Call call, bool as_json = false, bool ids_only = false);
+
 void AddChangeCommands(CLI::App& app, Session& session);
 void AddBuildCommand(CLI::App& app, Session& session);
+void AddComposeCommands(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
 void AddDatabaseCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);

@@ -32,6 +32,10 @@ std::string_view Code(Colour colour) {
       return "\033[31m";
     case Colour::kBoldRed:
       return "\033[1;31m";
+    case Colour::kPurple:
+      return "\033[35m";
+    case Colour::kBlue:
+      return "\033[34m";
   }
   return "";
 }

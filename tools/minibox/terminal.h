@@ -7,7 +7,7 @@
 
 namespace minibox::cli {
 
-enum class Colour { kNone, kCyan, kBoldCyan, kGreen, kYellow, kRed, kBoldRed };
+enum class Colour { kNone, kCyan, kBoldCyan, kGreen, kYellow, kRed, kBoldRed, kPurple, kBlue };
 
 class Terminal {
  public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire/ports.h"
+#include "core/port_text.h"
 
 #include <arpa/inet.h>
 
@@ -9,14 +9,14 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 
-namespace minibox::wire {
+namespace minibox::core {
 namespace {
 
 constexpr uint64_t kMaxPort = 65535;
 
 Status Malformed(std::string_view text, std::string_view why) {
-  return core::Error(StatusCode::kInvalidArgument, "invalid_argument",
-                     core::StrCat("'", core::EscapeControl(text), "' ", why));
+  return Error(StatusCode::kInvalidArgument, "invalid_argument",
+               StrCat("'", EscapeControl(text), "' ", why));
 }
 
 struct Range {
@@ -40,8 +40,8 @@ StatusOr<Range> ParseRange(std::string_view text, bool free_allowed) {
     }
   }
   const size_t dash = ports.find('-');
-  const auto first = core::ParseUint64(ports.substr(0, dash));
-  const auto last = dash == ports.npos ? first : core::ParseUint64(ports.substr(dash + 1));
+  const auto first = ParseUint64(ports.substr(0, dash));
+  const auto last = dash == ports.npos ? first : ParseUint64(ports.substr(dash + 1));
   if (!first.has_value() || !last.has_value() || *first > kMaxPort || *last > kMaxPort) {
     return Malformed(text, "is not a port from 1 to 65535");
   }
@@ -79,10 +79,10 @@ StatusOr<std::vector<PortMapping>> ParsePorts(std::string_view host, std::string
   MBX_ASSIGN_OR_RETURN(const Range outside, ParseRange(rest, /*free_allowed=*/true));
   MBX_ASSIGN_OR_RETURN(const Range inside, ParseRange(container, /*free_allowed=*/false));
   if (outside.last - outside.first != inside.last - inside.first) {
-    return Malformed(container, core::StrCat("and '", host, "' are ranges of different size"));
+    return Malformed(container, StrCat("and '", host, "' are ranges of different size"));
   }
   if (outside.protocol && inside.protocol && *outside.protocol != *inside.protocol) {
-    return Malformed(container, core::StrCat("and '", host, "' name different protocols"));
+    return Malformed(container, StrCat("and '", host, "' name different protocols"));
   }
   std::vector<PortMapping> ports;
   for (uint64_t i = 0; i <= inside.last - inside.first; ++i) {
@@ -100,9 +100,9 @@ StatusOr<std::vector<PortMapping>> ParsePorts(std::string_view host, std::string
 std::string HostSide(const PortMapping& port) {
   std::string text;
   if (port.host_ip.find(':') != std::string::npos) {
-    text = core::StrCat("[", port.host_ip, "]:");
+    text = StrCat("[", port.host_ip, "]:");
   } else if (!port.host_ip.empty()) {
-    text = core::StrCat(port.host_ip, ":");
+    text = StrCat(port.host_ip, ":");
   }
   text += std::to_string(port.host_port);
   return port.protocol == PortMapping::Protocol::kUdp ? text + "/udp" : text;
@@ -113,4 +113,4 @@ std::string ContainerSide(const PortMapping& port) {
   return port.protocol == PortMapping::Protocol::kUdp ? text + "/udp" : text;
 }
 
-}  // namespace minibox::wire
+}  // namespace minibox::core
