@@ -54,7 +54,9 @@ std::set<std::string> Processes() {
     std::string state;
     long parent = 0;
     rest >> state >> parent;
-    if (parent == getpid() || name.starts_with("minibox-init") || name.starts_with("minibox-dns")) {
+    const bool ours = name.starts_with("minibox-init") || name.starts_with("minibox-dns");
+    // One that is dead and not our child waits for PID 1 only, which fetches it when it likes.
+    if (parent == getpid() || (ours && state != "Z")) {
       found.insert(pid + " " + name + " " + state);
     }
   }

@@ -36,7 +36,7 @@ struct Call {
   std::string body{};                            // JSON
   std::optional<int> upload_fd{};                // sent instead of `body`, to its end
   std::function<bool(std::string_view)> sink{};  // takes the body of a 200; false ends the call
-  std::stop_token stop{};  // ends it within about a second: kCancelled
+  std::stop_token stop{};                        // ends it within about a second: kCancelled
   // Until the head of the answer; nullopt: as long as it takes.
   std::optional<std::chrono::seconds> patience = std::chrono::seconds(60);
 };
