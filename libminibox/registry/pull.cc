@@ -13,6 +13,7 @@
 #include "core/errors.h"
 #include "core/failpoint.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "core/thread_pool.h"
@@ -22,6 +23,7 @@
 #include "registry/platform.h"
 #include "registry/pull_layer.h"
 #include "registry/source_repositories.h"
+#include "store/kept_leases.h"
 #include "store/lookup.h"
 
 namespace minibox::registry {
@@ -137,18 +139,30 @@ class Puller {
     MBX_ASSIGN_OR_RETURN(store::Lease lease, AcquireLease());
     lines_.Both("fetching ", lines_.image(), " manifest...");
     Report(lines_.image(), Progress::Phase::kResolving, 0, 0);
-    MBX_ASSIGN_OR_RETURN(const Document top, FetchTop());
-    MBX_ASSIGN_OR_RETURN(const Document document, ResolveIndex(top));
+    const auto fetched = FetchTop();
+    if (!fetched.ok()) return Named(fetched.status());
+    const Document& top = *fetched;
+    const auto resolved = ResolveIndex(top);
+    if (!resolved.ok()) return Named(resolved.status());
+    const Document& document = *resolved;
     MBX_ASSIGN_OR_RETURN(const oci::Manifest manifest, ParseManifest(document));
     lines_.Pull("manifest: ", Short(document.digest));
     lines_.Base(lines_.image(), " has ", manifest.layers.size(), " layers");
-    MBX_RETURN_IF_ERROR(lease.AddBlob(document.digest));
-    MBX_RETURN_IF_ERROR(lease.AddBlob(manifest.config.digest));
-    for (const auto& layer : manifest.layers) MBX_RETURN_IF_ERROR(lease.AddBlob(layer.digest));
+    store::LeaseItems items;
+    items.Blob(document.digest).Blob(manifest.config.digest);
+    for (const oci::Descriptor& layer : manifest.layers) items.Blob(layer.digest);
+    MBX_RETURN_IF_ERROR(lease.Add(items));
     MBX_ASSIGN_OR_RETURN(const oci::ImageConfig config, FetchConfig(manifest));
-    for (const Digest& diff_id : config.diff_ids) MBX_RETURN_IF_ERROR(lease.AddLayer(diff_id));
+    for (const Digest& diff_id : config.diff_ids) items.Layer(diff_id);
+    MBX_RETURN_IF_ERROR(lease.Add(items));
     MBX_RETURN_IF_ERROR(FetchLayers(manifest, config));
     MBX_ASSIGN_OR_RETURN(const oci::Descriptor entry, Register(top, document, config));
+    lease.Complete();
+    store_.root->events().Emit("image.pull", entry.digest.ToString(), {{"name", lines_.image()}});
+    if (const Status forgotten = store::ForgetKeptLeases(*store_.root, Operation());
+        !forgotten.ok()) {
+      core::LogDebug("registry", core::StrCat("leases: ", forgotten.message(), ", ignoring"));
+    }
     lines_.Pull("successfully pulled ", lines_.image());
     Report(lines_.image(), Progress::Phase::kDone, 1, 1);
     MBX_ASSIGN_OR_RETURN(ImageInfo info, store_.describe(entry));
@@ -156,13 +170,22 @@ class Puller {
   }
 
  private:
+  std::string Operation() const { return core::StrCat("pull ", request_.image.ToString()); }
+
+  // What a failed or cancelled pull has fetched stays for the next one (spec §9.2).
   StatusOr<store::Lease> AcquireLease() const {
-    return store_.leases.Acquire(core::StrCat("pull ", lines_.image()));
+    return store_.leases.Acquire(Operation(), {}, store::PartialBlobs::kKept);
   }
 
   void Report(const std::string& subject, Progress::Phase phase, uint64_t done,
               uint64_t total) const {
     events_.Report({phase, subject, done, total});
+  }
+
+  // Of a manifest that could not be had: the image is what a user knows it by.
+  Status Named(const Status& why) const {
+    const bool named = why.message().find(lines_.image()) != std::string_view::npos;
+    return named || why.code() == StatusCode::kCancelled ? why : why.WithContext(lines_.image());
   }
 
   StatusOr<Document> FetchTop() {

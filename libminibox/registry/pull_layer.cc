@@ -193,7 +193,7 @@ class Fetcher {
     Report(Progress::Phase::kVerifying, job_.descriptor.size);
     const Status committed = blob.Commit();
     discarded_ = committed.code() == StatusCode::kDataLoss;
-    return committed;
+    return discarded_ ? committed.WithReason("registry_error") : committed;
   }
 
   const BlobJob& job_;

@@ -42,14 +42,17 @@ class Pusher {
     MBX_RETURN_IF_ERROR(lease.AddBlob(digest));
     MBX_ASSIGN_OR_RETURN(const std::string text, store_.blobs.Read(digest, kMaxManifestBytes));
     MBX_ASSIGN_OR_RETURN(const oci::Manifest manifest, oci::ParseManifest(text));
-    MBX_RETURN_IF_ERROR(lease.AddBlob(manifest.config.digest));
-    for (const auto& layer : manifest.layers) MBX_RETURN_IF_ERROR(lease.AddBlob(layer.digest));
+    store::LeaseItems items;
+    items.Blob(manifest.config.digest);
+    for (const oci::Descriptor& layer : manifest.layers) items.Blob(layer.digest);
+    MBX_RETURN_IF_ERROR(lease.Add(items));
     MBX_RETURN_IF_ERROR(PushLayers(manifest));
     Line("pushing config ", Short(manifest.config.digest), "...");
     MBX_RETURN_IF_ERROR(PushBlob(manifest.config).status());
     Line("manifest: ", Short(digest));
     MBX_RETURN_IF_ERROR(PutManifest(text));
     MBX_RETURN_IF_ERROR(Remember());
+    store_.root->events().Emit("image.push", digest.ToString(), {{"name", image_}});
     Line("successfully pushed ", image_);
     return Status();
   }

@@ -23,6 +23,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "store/collection_lock.h"
+#include "store/kept_leases.h"
 #include "store/layout.h"
 
 namespace minibox::store {
@@ -54,15 +55,57 @@ StatusOr<json::Value> ReadRecord(const core::RootDir& dir, std::string_view id) 
   return record;
 }
 
-// Of a lease whose owner is gone.
-bool IsKept(const core::RootDir& dir, std::string_view id) {
+// Of a lease whose owner is gone; not any more, if `done` is its operation.
+bool IsKept(const core::RootDir& dir, std::string_view id, std::string_view done) {
   const auto record = ReadRecord(dir, id);
   if (!record.ok()) return false;
   const auto kept = record->GetBool("keep", false);
   const auto expiry = record->GetString("expires_at");
   if (!kept.ok() || !*kept || !expiry.ok()) return false;
+  const auto operation = record->GetString("operation", "");
+  if (!done.empty() && operation.ok() && *operation == done) return false;
   const auto time = core::ParseTime(*expiry);
   return time.ok() && *time > std::chrono::system_clock::now();
+}
+
+// Those whose owner is gone and that are not kept, or not any more: `done` has succeeded.
+StatusOr<int> RemoveUnheld(const DataRoot& root, std::string_view done, bool dry_run) {
+  MBX_ASSIGN_OR_RETURN(const core::RootDir dir, root.dir().OpenDir(kLeases));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, dir.List(""));
+  // The files of each lease: record, lock, temporary files of a record.
+  std::map<std::string, std::vector<std::string>> leases;
+  for (const std::string& name : names) {
+    const std::string_view replaced = core::NameReplacedBy(name);
+    std::string_view id = replaced.empty() ? std::string_view(name) : replaced;
+    for (const std::string_view suffix : {kRecordSuffix, kLock}) {
+      if (id.ends_with(suffix)) id.remove_suffix(suffix.size());
+    }
+    leases[std::string(id)].push_back(name);
+  }
+  Status first;
+  int swept = 0;
+  for (auto& [id, files] : leases) {
+    const std::string lock_name = LockName(id);
+    auto lock = core::FileLock::TryAcquire(dir.fd(), lock_name);
+    if (lock.ok() && !lock->has_value()) continue;
+    if (!lock.ok()) {
+      if (first.ok()) first = lock.status();
+      continue;
+    }
+    const bool has_record = std::find(files.begin(), files.end(), RecordName(id)) != files.end();
+    if (has_record && IsKept(dir, id, done)) continue;
+    swept += has_record;
+    if (dry_run) continue;
+    // The lock last: without it nobody would look for the rest.
+    std::erase(files, lock_name);
+    files.push_back(lock_name);
+    for (const std::string& file : files) {
+      const Status removed = dir.Unlink(file);
+      if (!removed.ok() && removed.sys_errno() != ENOENT && first.ok()) first = removed;
+    }
+  }
+  if (!first.ok()) return first;
+  return swept;
 }
 
 }  // namespace
@@ -86,7 +129,8 @@ struct Lease::Impl {
         lock(std::move(held)) {}
 
   ~Impl() {
-    if (keep > std::chrono::seconds(0)) return;  // the record stays, held by nobody
+    // The record stays, held by nobody, if it is of use to anybody.
+    if (keep > std::chrono::seconds(0) && !items.blobs.empty()) return;
     const Status removed = dir.Unlink(RecordName(id));
     if (!removed.ok() && removed.sys_errno() != ENOENT) {
       core::LogWarning("store", core::StrCat("lease ", id, ": ", removed.message(), ", ignoring"));
@@ -208,43 +252,10 @@ StatusOr<LeaseItems> Leases::Read() const {
   return all;
 }
 
-StatusOr<int> Leases::Sweep(bool dry_run) const {
-  MBX_ASSIGN_OR_RETURN(const core::RootDir dir, root_->dir().OpenDir(kLeases));
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> names, dir.List(""));
-  // The files of each lease: record, lock, temporary files of a record.
-  std::map<std::string, std::vector<std::string>> leases;
-  for (const std::string& name : names) {
-    const std::string_view replaced = core::NameReplacedBy(name);
-    std::string_view id = replaced.empty() ? std::string_view(name) : replaced;
-    for (const std::string_view suffix : {kRecordSuffix, kLock}) {
-      if (id.ends_with(suffix)) id.remove_suffix(suffix.size());
-    }
-    leases[std::string(id)].push_back(name);
-  }
-  Status first;
-  int swept = 0;
-  for (auto& [id, files] : leases) {
-    const std::string lock_name = LockName(id);
-    auto lock = core::FileLock::TryAcquire(dir.fd(), lock_name);
-    if (lock.ok() && !lock->has_value()) continue;
-    if (!lock.ok()) {
-      if (first.ok()) first = lock.status();
-      continue;
-    }
-    const bool has_record = std::find(files.begin(), files.end(), RecordName(id)) != files.end();
-    if (has_record && IsKept(dir, id)) continue;
-    swept += has_record;
-    if (dry_run) continue;
-    // The lock last: without it nobody would look for the rest.
-    std::erase(files, lock_name);
-    files.push_back(lock_name);
-    for (const std::string& file : files) {
-      const Status removed = dir.Unlink(file);
-      if (!removed.ok() && removed.sys_errno() != ENOENT && first.ok()) first = removed;
-    }
-  }
-  if (!first.ok()) return first;
-  return swept;
+StatusOr<int> Leases::Sweep(bool dry_run) const { return RemoveUnheld(*root_, "", dry_run); }
+
+Status ForgetKeptLeases(const DataRoot& root, std::string_view operation) {
+  return RemoveUnheld(root, operation, /*dry_run=*/false).status();
 }
 
 }  // namespace minibox::store

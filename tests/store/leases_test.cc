@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/process.h"
+#include "store/kept_leases.h"
 #include "store_fixture.h"
 
 namespace minibox::store {
@@ -62,6 +63,35 @@ TEST_F(LeasesTest, EndsWithItsHolder) {
     EXPECT_EQ(Files().size(), 2u);
   }
   EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(LeasesTest, KeptOnesOutliveTheirHolderUntilTheOperationSucceeds) {
+  { ASSERT_TRUE(leases_.Acquire("pull a", {}, std::chrono::hours(24)).ok()); }
+  EXPECT_THAT(Files(), IsEmpty());  // nothing in it
+
+  {
+    ASSERT_TRUE(
+        leases_.Acquire("pull a", LeaseItems().Blob(oci::DigestOf("a")), std::chrono::hours(24))
+            .ok());
+  }
+  const Lease held =
+      *leases_.Acquire("pull a", LeaseItems().Blob(oci::DigestOf("b")), std::chrono::hours(24));
+  ASSERT_TRUE(leases_.Sweep().ok());
+  EXPECT_EQ(Files().size(), 4u);
+  EXPECT_EQ(leases_.Read()->blobs.size(), 2u);
+  ASSERT_TRUE(ForgetKeptLeases(*root_, "pull b").ok());
+  EXPECT_EQ(Files().size(), 4u);
+  ASSERT_TRUE(ForgetKeptLeases(*root_, "pull a").ok());
+  EXPECT_THAT(leases_.Read()->blobs, ElementsAre(oci::DigestOf("b").ToString()));
+}
+
+TEST_F(LeasesTest, KeptOnesEndWithTheirTime) {
+  scratch_.Write("root/leases/old.json",
+                 R"({"keep":true,"expires_at":"2026-01-01T00:00:00Z","blobs":[]})");
+  scratch_.Write("root/leases/new.json",
+                 R"({"keep":true,"expires_at":"2999-01-01T00:00:00Z","blobs":[]})");
+  EXPECT_EQ(*leases_.Sweep(), 1);
+  EXPECT_THAT(Files(), UnorderedElementsAre("new.json", "new.lock"));
 }
 
 TEST_F(LeasesTest, SweepRemovesWhatHasNoOwner) {
