@@ -92,10 +92,16 @@ class Loader {
     MBX_ASSIGN_OR_RETURN(const auto source, store::StoppableFd::Create(fd, stop_, "archive"));
     archive::ReadFn tar = archive::Decompress(
         [source](char* buffer, size_t size) { return source->Read(buffer, size); });
-    return store::StagedArchive::Read(std::move(tar), operation_->dir(),
-                                      [this](const std::string& entry, uint64_t bytes) {
-                                        Report(Progress::Phase::kTransferring, entry, bytes, 0);
-                                      });
+    auto staged = store::StagedArchive::Read(
+        std::move(tar), operation_->dir(), [this](const std::string& entry, uint64_t bytes) {
+          Report(Progress::Phase::kTransferring, entry, bytes, 0);
+        });
+    // What is wrong with the stream itself has no entry to name.
+    const Status& read = staged.status();
+    if (read.reason() == "invalid_archive" && read.field().empty()) {
+      return read.WithContext("archive");
+    }
+    return staged;
   }
 
   // Checks that every layer is what the configuration says, by unpacking those that the store
@@ -107,13 +113,14 @@ class Loader {
       const Digest& wanted = image.config.diff_ids[i];
       auto known = layers_.find(file.digest);
       if (known == layers_.end()) {
-        Report(Progress::Phase::kUnpacking, file.digest.ToString(), i, count);
+        Report(Progress::Phase::kUnpacking, file.digest.ToString(), 0, file.size);
         auto layer = UnpackLayer(staged, file, wanted);
         if (!layer.ok()) {
           return layer.status().WithContext(
               core::StrCat("layer ", i + 1, " (", file.digest.hex().substr(0, kShortDigest), ")"));
         }
         known = layers_.emplace(file.digest, *std::move(layer)).first;
+        Report(Progress::Phase::kDone, file.digest.ToString(), file.size, file.size);
       }
       // Images of older versions name the compressed blob.
       const Digest& diff_id = known->second.diff_id;
@@ -156,16 +163,18 @@ class Loader {
   Status Publish(const std::vector<store::PlannedImage>& images, store::Lease& lease) {
     MBX_RETURN_IF_ERROR(CheckStop());
     std::map<Digest, const store::StagedFile*> files;
+    store::LeaseItems items;
     for (const store::PlannedImage& image : images) {
-      MBX_RETURN_IF_ERROR(lease.AddBlob(image.descriptor.digest));
+      items.Blob(image.descriptor.digest);
       if (image.manifest_file != nullptr) {
         files.emplace(image.manifest_file->digest, image.manifest_file);
       }
       files.emplace(image.config_file->digest, image.config_file);
       for (const store::StagedFile* layer : image.layer_files) files.emplace(layer->digest, layer);
     }
-    for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(lease.AddBlob(digest));
-    for (const auto& [blob, layer] : layers_) MBX_RETURN_IF_ERROR(lease.AddLayer(layer.diff_id));
+    for (const auto& [digest, file] : files) items.Blob(digest);
+    for (const auto& [blob, layer] : layers_) items.Layer(layer.diff_id);
+    MBX_RETURN_IF_ERROR(lease.Add(items));
     for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(Sync(*file));
     MBX_ASSIGN_OR_RETURN(const core::RootDir blobs, store_.root->dir().OpenDir(store::kBlobs256));
     for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(PublishBlob(*file, blobs));

@@ -27,6 +27,10 @@ Status BlobNotFound(const Digest& digest) {
   return core::NotFound("blob_not_found", core::StrCat("blob ", digest.ToString(), " not found"));
 }
 
+Status NoRegularFile(const Digest& digest) {
+  return core::DataLoss(core::StrCat("blob ", digest.ToString(), " is not a regular file"));
+}
+
 }  // namespace
 
 BlobWriter::BlobWriter(std::shared_ptr<DataRoot> root, OperationDir operation, core::Fd file)
@@ -86,16 +90,19 @@ StatusOr<uint64_t> BlobStore::Size(const Digest& digest) const {
   const auto st = root_->dir().LStat(BlobPath(digest));
   if (st.status().sys_errno() == ENOENT) return BlobNotFound(digest);
   if (!st.ok()) return st.status();
-  if (!S_ISREG(st->st_mode)) {
-    return core::DataLoss(core::StrCat("blob ", digest.ToString(), " is not a regular file"));
-  }
+  if (!S_ISREG(st->st_mode)) return NoRegularFile(digest);
   return static_cast<uint64_t>(st->st_size);
 }
 
 StatusOr<core::Fd> BlobStore::Open(const Digest& digest) const {
-  MBX_RETURN_IF_ERROR(Size(digest).status());
-  auto fd = root_->dir().OpenNoFollow(BlobPath(digest), O_RDONLY);
+  // A FIFO in its place must not hang.
+  auto fd = root_->dir().OpenNoFollow(BlobPath(digest), O_RDONLY | O_NONBLOCK);
   if (fd.status().sys_errno() == ENOENT) return BlobNotFound(digest);
+  struct stat st {};
+  if (fd.ok() && fstat(fd->get(), &st) != 0) return core::SysError("fstat", BlobPath(digest));
+  if (fd.status().sys_errno() == ELOOP || (fd.ok() && !S_ISREG(st.st_mode))) {
+    return NoRegularFile(digest);
+  }
   return fd;
 }
 

@@ -80,6 +80,11 @@ class Collector {
       MBX_RETURN_IF_ERROR(TakeAway());
     }
     report_.bytes_freed += usage_.total();
+    if (!options_.dry_run) {
+      root_->events().Emit("image.prune", "",
+                           {{"blobs_removed", std::to_string(report_.blobs_removed)},
+                            {"bytes_freed", std::to_string(report_.bytes_freed)}});
+    }
     return report_;
   }
 

@@ -98,6 +98,7 @@ StatusOr<ImageInfo> Store::Import(int fd, const ImportOptions& options, Progress
                                                   .size = manifest_json.size(),
                                                   .platform = config.platform},
                                                  {name}));
+  impl_->root->events().Emit("image.import", manifest.ToString(), {{"name", name.Shown()}});
   if (progress) progress({Progress::Phase::kDone, name.Shown(), size, size});
   MBX_ASSIGN_OR_RETURN(Impl::Image image, impl_->ResolveManifest(manifest));
   image.info.name = name.Shown();

@@ -333,8 +333,13 @@ Status Store::Save(const std::vector<std::string>& images, int fd, const SaveOpt
     if (!twice) saved.push_back(std::move(result));
     leased.push_back(*std::move(found));
   }
-  return Saver(impl_->blobs, fd, progress, std::move(stop))
-      .Run(saved, ToCompression(options.compression));
+  MBX_RETURN_IF_ERROR(Saver(impl_->blobs, fd, progress, std::move(stop))
+                          .Run(saved, ToCompression(options.compression)));
+  for (const SavedImage& image : saved) {
+    impl_->root->events().Emit("image.save", image.descriptor.digest.ToString(),
+                               {{"name", image.name.has_value() ? image.name->Shown() : ""}});
+  }
+  return {};
 }
 
 }  // namespace v1

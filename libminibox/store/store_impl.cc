@@ -96,7 +96,10 @@ StatusOr<Store::Impl::Image> Store::Impl::Describe(const oci::Descriptor& entry)
   }
   MBX_ASSIGN_OR_RETURN(oci::Manifest manifest, store::ReadManifest(blobs, entry.digest));
   MBX_ASSIGN_OR_RETURN(oci::ImageConfig config, store::ReadConfig(blobs, manifest));
-  MBX_ASSIGN_OR_RETURN(const uint64_t manifest_size, blobs.Size(entry.digest));
+  uint64_t manifest_size = entry.size;
+  if (manifest_size == 0) {
+    MBX_ASSIGN_OR_RETURN(manifest_size, blobs.Size(entry.digest));
+  }
   ImageInfo info{.id = manifest.config.digest, .manifest = entry.digest};
   info.name = store::ShownName(entry);
   info.reference = store::NormalisedName(entry);

@@ -246,6 +246,7 @@ StatusOr<PruneVolumesReport> Volumes::Prune(const PruneVolumesOptions& options) 
     } else {
       usage.Add(root_->dir(), path);
     }
+    if (!options.dry_run) root_->events().Emit("volume.remove", volume.name, volume.labels);
     report.removed.push_back(volume.name);
   }
   if (!options.dry_run && !report.removed.empty()) {
@@ -253,6 +254,11 @@ StatusOr<PruneVolumesReport> Volumes::Prune(const PruneVolumesOptions& options) 
     MBX_RETURN_IF_ERROR(core::SyncDir(volumes.fd()));
   }
   report.bytes_freed = usage.total();
+  if (!options.dry_run) {
+    root_->events().Emit("volume.prune", "",
+                         {{"volumes_removed", std::to_string(report.removed.size())},
+                          {"bytes_freed", std::to_string(report.bytes_freed)}});
+  }
   return report;
 }
 

@@ -264,6 +264,29 @@ TEST_F(SaveTest, EachStepOfAnImportMayFailAndLeavesNoImage) {
   EXPECT_THAT(Names(), ElementsAre("mine"));
 }
 
+TEST_F(SaveTest, WhatHappensToImagesIsAnEvent) {
+  Store& store = store_;
+  ASSERT_TRUE(Import(testing::TarBuilder().File("a", "b").Take(), {.image = "made"}).ok());
+  ASSERT_TRUE(SaveTo(scratch_ / "archive", {"made"}).ok());
+  ASSERT_TRUE(store.TagImage("made", "other").ok());
+  ASSERT_TRUE(store.RemoveImage("made").ok());
+  ASSERT_TRUE(store.Prune({.dry_run = true}).ok());
+  ASSERT_TRUE(store.Prune().ok());
+  ASSERT_TRUE(store.CreateVolume("v").ok());
+  ASSERT_TRUE(store.PruneVolumes({.all = true, .dry_run = true}).ok());
+  ASSERT_TRUE(store.PruneVolumes({.all = true}).ok());
+  auto reader = *root_->events().Read(core::EventLog::Reader::From::kOldest);
+  std::vector<std::string> told;
+  for (auto event = *reader.Next(); event.has_value(); event = *reader.Next()) {
+    const auto name = event->attributes.find("name");
+    told.push_back(core::StrCat(event->type, name == event->attributes.end() ? "" : " ",
+                                name == event->attributes.end() ? "" : name->second));
+  }
+  EXPECT_THAT(told, ElementsAre("image.import made", "image.save made", "image.tag other",
+                                "image.remove made", "image.prune", "volume.create",
+                                "volume.remove", "volume.prune"));
+}
+
 TEST_F(SaveTest, DetailsTellBytesLayersAndUsers) {
   const oci::Descriptor a = Add("a", {Ref("a")}, 2);
   scratch_.Write(
