@@ -12,12 +12,27 @@
 #include <memory>
 
 #include "commands.h"
+#include "transfer.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
 namespace {
 
 using wire::StrCat;
+
+// With bars on a terminal, else the answer as it is.
+int Upload(Session& session, TransferCall call, int fd) {
+  if (MayDraw(call.out)) {
+    call.upload_fd = fd;
+    return Transfer(session, call);
+  }
+  const auto reply = session.Ask({.method = "POST",
+                                  .path = call.path,
+                                  .query = call.query,
+                                  .upload_fd = fd,
+                                  .patience = std::nullopt});
+  return reply ? session.Print(reply->body) : kFailure;
+}
 
 int Load(Session& session, const std::string& path) {
   const bool from_stdin = path.empty() || path == "-";
@@ -27,10 +42,9 @@ int Load(Session& session, const std::string& path) {
     session.terminal().Error(StrCat("cannot open '", path, "'"));
     return kFailure;
   }
-  const auto reply = session.Ask(
-      {.method = "POST", .path = "/images/archive", .upload_fd = fd, .patience = std::nullopt});
+  const int status = Upload(session, {.path = "/images/archive", .operation = "load"}, fd);
   if (!from_stdin) close(fd);
-  return reply ? session.Print(reply->body) : kFailure;
+  return status;
 }
 
 void AddLoad(CLI::App& app, Session& session) {
@@ -142,13 +156,10 @@ int Import(Session& session, const std::string& file, const std::string& name,
   }
   Query query = {{"image", name}};
   if (!message.empty()) query.emplace_back("message", message);
-  const auto reply = session.Ask({.method = "POST",
-                                  .path = "/images/import",
-                                  .query = query,
-                                  .upload_fd = fd,
-                                  .patience = std::nullopt});
+  const int status =
+      Upload(session, {.path = "/images/import", .operation = "import", .query = query}, fd);
   if (!from_stdin) close(fd);
-  return reply ? session.Print(reply->body) : kFailure;
+  return status;
 }
 
 void AddImport(CLI::App& app, Session& session) {

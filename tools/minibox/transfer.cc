@@ -25,10 +25,6 @@ bool IsSet(const char* name) {
   return value != nullptr && *value != '\0';
 }
 
-bool MayDraw(FILE* out) {
-  return isatty(fileno(out)) && !IsSet("NO_COLOR") && !IsSet("MINIBOX_PLAIN");
-}
-
 std::string_view PhaseText(Progress::Phase phase) {
   switch (phase) {
     case Progress::Phase::kResolving:
@@ -99,6 +95,10 @@ class Reader {
 
 }  // namespace
 
+bool MayDraw(FILE* out) {
+  return isatty(fileno(out)) && !IsSet("NO_COLOR") && !IsSet("MINIBOX_PLAIN");
+}
+
 void ProgressBars::Update(const Progress& progress) {
   const auto known = std::find_if(bars_.begin(), bars_.end(), [&](const Progress& bar) {
     return bar.subject == progress.subject;
@@ -166,6 +166,7 @@ int Transfer(Session& session, const TransferCall& call) {
                    .path = call.path,
                    .query = call.query,
                    .headers = headers,
+                   .upload_fd = call.upload_fd,
                    .sink = [&](std::string_view bytes) { return reader.Take(bytes); },
                    .patience = std::nullopt});
   if (!reply) return kFailure;

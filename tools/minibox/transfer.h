@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pull and push as a user sees them: lines, or one bar per layer on a terminal.
+// Transfers as a user sees them: lines, or one bar per layer on a terminal.
 #pragma once
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,9 +21,12 @@ struct TransferCall {
   std::string path{};       // "/images/pull"
   std::string operation{};  // "pull"
   Query query{};
-  std::string image{};  // whose registry's credentials are sent along
+  std::string image{};             // whose registry's credentials are sent along
+  std::optional<int> upload_fd{};  // the body, borrowed
   FILE* out = stdout;
 };
+// Whether progress is drawn there: a terminal that nobody wants plain.
+bool MayDraw(FILE* out);
 // Exit status; why it failed has been shown.
 int Transfer(Session& session, const TransferCall& call);
 

@@ -11,12 +11,15 @@
 
 #include "handlers.h"
 #include "params.h"
+#include "transfer_stream.h"
 #include "wire/text.h"
 
 namespace miniboxd {
 namespace {
 
 using minibox::ImageInfo;
+using minibox::Progress;
+using minibox::ProgressFn;
 using minibox::Status;
 using minibox::StatusCode;
 using minibox::StatusOr;
@@ -25,6 +28,9 @@ using minibox::wire::Strictness;
 
 constexpr size_t kPiece = 256 << 10;
 constexpr std::string_view kTar = "application/x-tar";
+// Lines that are sent while the body still comes: a client that reads only when it has sent
+// everything must not be waited for, and so many fit into the socket.
+constexpr int kMaxEarlyLines = 1000;
 
 struct Pipe {
   int read_end = -1, write_end = -1;
@@ -47,24 +53,40 @@ struct Pipe {
   }
 };
 
-void SendNoPipe(Exchange& exchange) {
-  exchange.SendError(HttpError{500, "internal", "pipe2: no more descriptors", {}});
+Status NoPipe() {
+  return Status(StatusCode::kInternal, "pipe2: no more descriptors", {.reason = "internal"});
+}
+
+std::string NameOf(const ImageInfo& image) {
+  return image.name.empty() ? image.manifest.ToString() : image.name;
+}
+
+std::string LoadedLine(const ImageInfo& image, std::string_view path) {
+  const std::string line = StrCat("Loaded image ", NameOf(image));
+  return path.empty() ? line : StrCat(line, " from ", path);
 }
 
 // "Loaded image <name>[ from <path>]" per image.
 void SendLoaded(Exchange& exchange, const std::vector<ImageInfo>& images, std::string_view path) {
-  std::string ids, lines;
+  std::vector<std::string> ids, lines;
   for (const ImageInfo& image : images) {
-    const std::string& name = image.name.empty() ? image.manifest.ToString() : image.name;
-    if (!lines.empty()) {
-      ids += ",";
-      lines += "\n";
-    }
-    ids += name;
-    lines += StrCat("Loaded image ", name);
-    if (!path.empty()) lines += StrCat(" from ", path);
+    ids.push_back(NameOf(image));
+    lines.push_back(LoadedLine(image, path));
   }
-  exchange.SendLine(ids, lines);
+  exchange.SendLine(minibox::wire::StrJoin(ids, ","), minibox::wire::StrJoin(lines, "\n"));
+}
+
+// The same as JSON lines, which have begun.
+void EndLines(TransferStream& stream, std::string_view operation,
+              const StatusOr<std::vector<ImageInfo>>& images,
+              const std::function<std::string(const ImageInfo&)>& line) {
+  if (!images.ok()) {
+    stream.Line(StrCat("[error] ", operation,
+                       " failed: ", minibox::wire::EscapeControl(images.status().message())));
+    return stream.End(images.status(), nullptr);
+  }
+  for (const ImageInfo& image : *images) stream.Line(line(image));
+  stream.End(Status(), images->size() == 1 ? &images->front() : nullptr);
 }
 
 void Load(Engine& engine, Exchange& exchange) {
@@ -74,6 +96,15 @@ void Load(Engine& engine, Exchange& exchange) {
   if (!params.Finish()) return;
   const auto file = engine.paths.OpenFile(path, "path");
   if (!file.ok()) return exchange.SendError(file.status());
+  if (exchange.head().Accepts(kJsonLines)) {
+    TransferStream stream(engine, exchange, exchange.gone());
+    ProgressLimit limit(stream.progress());
+    const auto images = engine.store.Load(
+        *file, [&](const Progress& progress) { limit.Report(progress); }, stream.stop());
+    close(*file);
+    return EndLines(stream, "load", images,
+                    [&](const ImageInfo& image) { return LoadedLine(image, path); });
+  }
   const auto images = engine.store.Load(*file, {}, engine.operations.get_token());
   close(*file);
   if (!images.ok()) return exchange.SendError(images.status());
@@ -91,52 +122,83 @@ Status WriteToPipe(int pipe, std::string_view bytes) {
   return Status();
 }
 
-// Gives the body to `reader` as a descriptor, in a thread. False: an error has been sent.
-bool FeedBody(Engine& engine, Exchange& exchange,
-              const std::function<Status(int fd, std::stop_token stop)>& reader) {
+// What makes images of an archive that is read from `fd`.
+using Taker = std::function<StatusOr<std::vector<ImageInfo>>(int fd, const ProgressFn& progress,
+                                                             std::stop_token stop)>;
+
+// Gives the body to `take` as a descriptor, in a thread. `begin` is called once the body has begun
+// to come, and gives what is called here with the progress; it may be empty.
+StatusOr<std::vector<ImageInfo>> FeedBody(Engine& engine, Exchange& exchange, const Taker& take,
+                                          const std::function<ProgressFn()>& begin) {
   Pipe pipe;
-  if (!pipe.Open()) {
-    SendNoPipe(exchange);
-    return false;
-  }
-  Status result;
+  if (!pipe.Open()) return NoPipe();
+  StatusOr<std::vector<ImageInfo>> result = std::vector<ImageInfo>();
   std::stop_source stop;
   const std::stop_callback closing(engine.operations.get_token(), [&] { stop.request_stop(); });
+  ProgressQueue queue;
   std::thread worker([&] {
-    result = reader(pipe.read_end, stop.get_token());
+    ProgressLimit limit([&](const Progress& progress) { queue.Push(progress); });
+    ProgressFn progress;
+    if (begin) progress = [&](const Progress& p) { limit.Report(p); };
+    result = take(pipe.read_end, progress, stop.get_token());
     pipe.CloseRead();  // what is still being written fails instead of waiting for ever
+    queue.Close();
   });
+  ProgressFn show;
+  int early_lines = 0;
   bool reader_ended = false;
   const Status received = exchange.ReadBody([&](std::string_view bytes) {
+    if (begin && !show) show = begin();
     const Status written = WriteToPipe(pipe.write_end, bytes);
     reader_ended = !written.ok();
+    for (const Progress& progress : queue.Take(/*wait=*/false)) {
+      if (++early_lines <= kMaxEarlyLines) show(progress);
+    }
     return written;
   });
   // A body that broke off must not be taken for the whole archive.
   const bool broken = !received.ok() && !reader_ended;
   if (broken) stop.request_stop();
   pipe.CloseWrite();
-  worker.join();
-  if (broken || !result.ok()) {
-    exchange.SendError(broken ? received : result);
-    return false;
+  if (begin && !show) show = begin();
+  for (auto some = queue.Take(/*wait=*/true); !some.empty(); some = queue.Take(/*wait=*/true)) {
+    for (const Progress& progress : some) show(progress);
   }
+  worker.join();
+  if (broken) return received;
+  if (!result.ok()) return result.status();
   // The archive was complete before its padding was: take that too, so that the answer arrives.
   const Status rest = exchange.ReadBody([](std::string_view) { return Status(); });
-  if (!rest.ok()) exchange.SendError(rest);
-  return rest.ok();
+  if (!rest.ok()) return rest;
+  return result;
+}
+
+// The same as JSON lines.
+void FeedBodyWithLines(Engine& engine, Exchange& exchange, std::string_view operation,
+                       const Taker& take,
+                       const std::function<std::string(const ImageInfo&)>& line) {
+  std::optional<TransferStream> stream;
+  const auto images = FeedBody(engine, exchange, take, [&] {
+    stream.emplace(engine, exchange, std::stop_token());
+    return stream->progress();
+  });
+  if (!stream) return exchange.SendError(images.status());
+  EndLines(*stream, operation, images, line);
 }
 
 void LoadBody(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kStrict, Params::Body::kNone);
   if (!params.Finish()) return;
-  std::vector<ImageInfo> loaded;
-  const bool fed = FeedBody(engine, exchange, [&](int fd, std::stop_token stop) {
-    auto images = engine.store.Load(fd, {}, std::move(stop));
-    if (images.ok()) loaded = *std::move(images);
-    return images.status();
-  });
-  if (fed) SendLoaded(exchange, loaded, "");
+  const Taker load = [&](int fd, const ProgressFn& progress, std::stop_token stop) {
+    return engine.store.Load(fd, progress, std::move(stop));
+  };
+  if (exchange.head().Accepts(kJsonLines)) {
+    return FeedBodyWithLines(engine, exchange, "load", load,
+                             [](const ImageInfo& image) { return LoadedLine(image, ""); });
+  }
+  const auto loaded = FeedBody(engine, exchange, load, {});
+  if (!loaded.ok()) return exchange.SendError(loaded.status());
+  SendLoaded(exchange, *loaded, "");
 }
 
 void Import(Engine& engine, Exchange& exchange) {
@@ -147,10 +209,20 @@ void Import(Engine& engine, Exchange& exchange) {
   if (!params.Finish()) return;
   const auto name = minibox::ImageRef::Parse(options.image);
   if (!name.ok()) return exchange.SendError(name.status());
-  const bool fed = FeedBody(engine, exchange, [&](int fd, std::stop_token stop) {
-    return engine.store.Import(fd, options, {}, std::move(stop)).status();
-  });
-  if (fed) exchange.SendLine(options.image, StrCat("Imported image ", options.image));
+  const Taker import = [&](int fd, const ProgressFn& progress,
+                           std::stop_token stop) -> StatusOr<std::vector<ImageInfo>> {
+    auto image = engine.store.Import(fd, options, progress, std::move(stop));
+    if (!image.ok()) return image.status();
+    return std::vector<ImageInfo>{*std::move(image)};
+  };
+  const std::string line = StrCat("Imported image ", options.image);
+  if (exchange.head().Accepts(kJsonLines)) {
+    return FeedBodyWithLines(engine, exchange, "import", import,
+                             [&](const ImageInfo&) { return line; });
+  }
+  const auto imported = FeedBody(engine, exchange, import, {});
+  if (!imported.ok()) return exchange.SendError(imported.status());
+  exchange.SendLine(options.image, line);
 }
 
 std::vector<std::string> SplitList(const std::string& text) {
@@ -208,7 +280,7 @@ void Archive(Engine& engine, Exchange& exchange) {
     return;
   }
   Pipe pipe;
-  if (!pipe.Open()) return SendNoPipe(exchange);
+  if (!pipe.Open()) return exchange.SendError(NoPipe());
   Status saved;
   std::stop_source stop;
   const std::stop_callback closing(engine.operations.get_token(), [&] { stop.request_stop(); });

@@ -4,7 +4,7 @@
 
 #include "handlers.h"
 #include "params.h"
-#include "wire/messages.h"
+#include "transfer_stream.h"
 #include "wire/text.h"
 #include "wire/transfer.h"
 
@@ -12,7 +12,6 @@ namespace miniboxd {
 namespace {
 
 using minibox::Credentials;
-using minibox::ImageInfo;
 using minibox::ImageRef;
 using minibox::Status;
 using minibox::StatusCode;
@@ -28,44 +27,6 @@ StatusOr<std::optional<Credentials>> RequestCredentials(const Exchange& exchange
   if (!credentials.ok()) return credentials.status();
   return std::optional(std::move(*credentials));
 }
-
-// The answer to a transfer. Whoever does not read any more is gone, and cancels it.
-class TransferStream {
- public:
-  TransferStream(Engine& engine, Exchange& exchange)
-      : gone_(exchange.gone(), [this] { stop_.request_stop(); }),
-        closing_(engine.operations.get_token(), [this] { stop_.request_stop(); }),
-        json_(exchange.head().Accepts(kJsonLines)),
-        stream_(exchange.BeginStream(json_ ? kJsonLines : kText, {"X-Minibox-Status"})) {}
-
-  std::stop_token stop() const { return stop_.get_token(); }
-  minibox::TransferLogFn log() {
-    return [this](std::string_view line) {
-      Write(json_ ? minibox::wire::LogLine(line) : StrCat(line, "\n"));
-    };
-  }
-  minibox::ProgressFn progress() {
-    if (!json_) return {};
-    return [this](const minibox::Progress& p) { Write(minibox::wire::ProgressLine(p)); };
-  }
-  void End(const Status& status, const ImageInfo* image) {
-    if (json_) Write(minibox::wire::FinalLine(status, image));
-    if (!broken_) (void)stream_.End({{"X-Minibox-Status", status.ok() ? "ok" : "error"}});
-  }
-
- private:
-  void Write(std::string_view text) {
-    if (broken_ || stream_.Write(text).ok()) return;
-    broken_ = true;
-    stop_.request_stop();
-  }
-
-  std::stop_source stop_;
-  const std::stop_callback<std::function<void()>> gone_, closing_;
-  const bool json_;
-  ResponseStream stream_;
-  bool broken_ = false;
-};
 
 Status CheckReference(std::string_view field, const std::string& text,
                       std::optional<ImageRef>* out) {
@@ -108,7 +69,7 @@ void Pull(Engine& engine, Exchange& exchange) {
     options.credentials = std::move(*credentials);
   }
   if (!params.Finish()) return;
-  TransferStream stream(engine, exchange);
+  TransferStream stream(engine, exchange, exchange.gone());
   options.log = stream.log();
   options.progress = stream.progress();
   const auto pulled = engine.registry.Pull(*reference, options, stream.stop());
@@ -141,7 +102,7 @@ void Push(Engine& engine, Exchange& exchange) {
     const Status status = CheckReference("image", name, &options.as);
     if (!status.ok()) return exchange.SendError(status);
   }
-  TransferStream stream(engine, exchange);
+  TransferStream stream(engine, exchange, exchange.gone());
   options.log = stream.log();
   options.progress = stream.progress();
   const Status pushed = engine.registry.Push(image, options, stream.stop());
