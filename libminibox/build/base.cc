@@ -24,6 +24,7 @@
 namespace minibox::build {
 namespace {
 
+constexpr int kMaxPulls = 5;
 constexpr size_t kBufferBytes = 256u << 10;
 
 // A variant counts only where it is asked for.
@@ -179,9 +180,11 @@ class BaseResolver {
                                image->config.platform.architecture, ", not for ", wanted_));
         }
         Log("using local image");
-        return FromImage(*image);
+        auto base = FromImage(*image);
+        if (!IsRemoved(base.status())) return base;
+      } else if (image.status().code() != StatusCode::kNotFound) {
+        return image.status();
       }
-      if (image.status().code() != StatusCode::kNotFound) return image.status();
     }
     if (IsArchivePath(name_.text)) {
       const auto matches = context_.Match(CleanPath(name_.text));
@@ -195,9 +198,17 @@ class BaseResolver {
     if (!reference.ok() || reference->is_local() || !store_.pull) {
       return core::NotFound("image_not_found", "no local image of that name");
     }
-    MBX_RETURN_IF_ERROR(store_.pull(*reference, name_.platform, log_, stop_));
-    MBX_ASSIGN_OR_RETURN(const StoredImage image, store_.resolve(reference->ToString()));
-    return FromImage(image);
+    // Others may remove it as soon as it is here.
+    for (int attempt = 1;; ++attempt) {
+      MBX_RETURN_IF_ERROR(store_.pull(*reference, name_.platform, log_, stop_));
+      const auto image = store_.resolve(reference->ToString());
+      auto base = image.ok() ? FromImage(*image) : StatusOr<Base>(image.status());
+      if (!IsRemoved(base.status()) || attempt == kMaxPulls) return base;
+    }
+  }
+
+  static bool IsRemoved(const Status& status) {
+    return status.reason() == "image_not_found" || status.reason() == "blob_not_found";
   }
 
   StatusOr<Base> FromImage(const StoredImage& image) {
