@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image half of the public Store.
 #include <algorithm>
+#include <optional>
+#include <thread>
 
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "core/thread_pool.h"
 #include "store/lookup.h"
 #include "store/store_impl.h"
 #include "store/usage.h"
@@ -13,6 +16,9 @@
 namespace minibox {
 inline namespace v1 {
 namespace {
+
+constexpr size_t kDescribedAtOnce = 64;  // images by one thread
+constexpr unsigned kMaxDescribers = 4;
 
 using Entries = std::vector<oci::Descriptor>;
 
@@ -64,16 +70,33 @@ StatusOr<ImageInfo> Store::GetImage(std::string_view name_or_id) const {
 StatusOr<std::vector<ImageInfo>> Store::ListImages() const {
   MBX_ASSIGN_OR_RETURN(const Entries entries, impl_->references.List());
   MBX_ASSIGN_OR_RETURN(const auto users, store::ContainersByImage(*impl_->root));
-  std::vector<ImageInfo> images;
-  for (const oci::Descriptor& entry : entries) {
-    auto image = impl_->Describe(entry);
-    if (!image.ok()) {
-      // One damaged image must not hide the others.
-      core::LogWarning("store", core::StrCat(image.status().message(), ", not listed"));
-      continue;
+  std::vector<std::optional<ImageInfo>> described(entries.size());
+  const auto describe = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      auto image = impl_->Describe(entries[i]);
+      if (!image.ok()) {
+        // One damaged image must not hide the others.
+        core::LogWarning("store", core::StrCat(image.status().message(), ", not listed"));
+        continue;
+      }
+      image->info.in_use = users.contains(image->info.manifest.ToString());
+      described[i] = std::move(image->info);
     }
-    image->info.in_use = users.contains(image->info.manifest.ToString());
-    images.push_back(std::move(image->info));
+  };
+  if (entries.size() <= kDescribedAtOnce) {
+    describe(0, entries.size());
+  } else {
+    // Two documents each to read and to parse: that is what takes the time.
+    const unsigned cpus = std::clamp(std::thread::hardware_concurrency(), 1u, kMaxDescribers);
+    core::ThreadPool pool(static_cast<int>(cpus));
+    for (size_t begin = 0; begin < entries.size(); begin += kDescribedAtOnce) {
+      const size_t end = std::min(begin + kDescribedAtOnce, entries.size());
+      pool.Submit([&describe, begin, end] { describe(begin, end); });
+    }
+  }
+  std::vector<ImageInfo> images;
+  for (std::optional<ImageInfo>& info : described) {
+    if (info.has_value()) images.push_back(*std::move(info));
   }
   std::stable_sort(images.begin(), images.end(),
                    [](const ImageInfo& a, const ImageInfo& b) { return a.name < b.name; });
