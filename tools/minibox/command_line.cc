@@ -65,14 +65,18 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string name) const override {
     std::string usage = CLI::Formatter::make_usage(app, std::move(name));
     if (app->get_prefix_command()) {
-      usage.insert(usage.find_last_not_of('\n') + 1,
-                   app->get_name() == "exec" ? kExecArguments : kArguments);
+      const bool in_compose =
+          app->get_parent() != nullptr && app->get_parent()->get_name() == "compose";
+      usage.insert(usage.find_last_not_of('\n') + 1, in_compose                  ? kServiceArguments
+                                                     : app->get_name() == "exec" ? kExecArguments
+                                                                                 : kArguments);
     }
     return usage;
   }
 
  private:
   static constexpr const char* kArguments = " IMAGE [COMMAND...]";
+  static constexpr const char* kServiceArguments = " SERVICE [COMMAND...]";
   static constexpr const char* kExecArguments = " CONTAINER [COMMAND...]";
 };
 
@@ -148,11 +152,14 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddObserveCommands(app, session);
   AddSystemCommands(app, session);
   AddStoreCommands(app, session);
+  AddShellCommands(app, session);
   AddHelpCommand(app, session);
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
     // For run and create options end at the image, also those of minibox itself.
     const std::string& name = command->get_name();
-    if (name != "run" && name != "create" && name != "exec") command->fallthrough();
+    const bool ends_options =
+        name == "run" || name == "create" || name == "exec" || name == "__complete";
+    if (!ends_options) command->fallthrough();
   }
 
   if (const std::string unknown = UnknownCommand(app, arguments); !unknown.empty()) {

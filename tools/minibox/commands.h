@@ -114,6 +114,7 @@ void AddNetworkCommands(CLI::App& app, Session& session);
 void AddObserveCommands(CLI::App& app, Session& session);
 void AddRegistryCommands(CLI::App& app, Session& session);
 void AddRunCommands(CLI::App& app, Session& session);
+void AddShellCommands(CLI::App& app, Session& session);
 void AddStoreCommands(CLI::App& app, Session& session);
 void AddSystemCommands(CLI::App& app, Session& session);
 void AddVolumeCommands(CLI::App& app, Session& session);
