@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several clients start, stop, kill, restart and pause containers while the daemon is killed again
-// and again: what is left at the end is what the answers have promised.
+// Several clients start, stop, kill, restart, pause containers and run commands in them while the
+// daemon is killed again and again: what is left at the end is what the answers have promised.
 //
-//   MINIBOX_STRESS_SECONDS     how long (15)
-//   MINIBOX_STRESS_CONTAINERS  how many (24)
+//   MINIBOX_STRESS_SECONDS     how long (120)
+//   MINIBOX_STRESS_CONTAINERS  how many (200)
 //   MINIBOX_STRESS_SEED        of the choices (1)
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -136,7 +136,9 @@ class Client {
          [](const std::string& b) { return std::string(b == "paused" ? "running" : ""); }, false},
     };
     Model& model = *mine_[random_() % mine_.size()];
-    const Operation& operation = kOperations[random_() % std::size(kOperations)];
+    const size_t choice = random_() % (std::size(kOperations) + 1);
+    if (choice == std::size(kOperations)) return Exec(model);
+    const Operation& operation = kOperations[choice];
     const auto response = service_.Ask(
         "POST", std::string("/containers/") + operation.path + "?id=" + model.id + operation.query);
     const std::string expected = operation.after(model.state);
@@ -149,6 +151,24 @@ class Client {
     EXPECT_EQ(response->status, 200) << what << ": " << response->body;
     if (operation.starts) ++model.starts;
     model.state = expected;
+  }
+
+  // A command in it: says what it was told, and leaves it as it is.
+  void Exec(const Model& model) {
+    const std::string word = std::to_string(random_());
+    const auto response = service_.Ask(
+        "POST", "/containers/exec",
+        R"({"id":")" + model.id + R"(","command":["sh","-c","echo )" + word + R"(; exit 3"]})");
+    if (!response) return;  // the command has gone with the daemon
+    const std::string what = "exec in " + model.id + ", " + model.state;
+    if (model.state != "running") {
+      EXPECT_EQ(response->status, 409) << what << ": " << response->body;
+      return;
+    }
+    EXPECT_EQ(response->status, 200) << what << ": " << response->body;
+    EXPECT_EQ(response->body, word + "\n") << what;
+    const auto code = response->trailers.find("x-minibox-exit-code");
+    EXPECT_TRUE(code != response->trailers.end() && code->second == "3") << what;
   }
 
   // The daemon died meanwhile: the operation has happened, or it has not. A restart may also have
@@ -186,7 +206,7 @@ TEST(Stress, WhatWasAnsweredHolds) {
   const Finished built = service.daemon().Cli({"build", "-t", "shell", scratch / "shell"});
   ASSERT_EQ(built.status, 0) << built.out << built.err;
 
-  const int count = std::max(kClients, Setting("MINIBOX_STRESS_CONTAINERS", 24));
+  const int count = std::max(kClients, Setting("MINIBOX_STRESS_CONTAINERS", 200));
   std::vector<Model> models(static_cast<size_t>(count));
   for (Model& model : models) {
     const auto created =
@@ -197,7 +217,7 @@ TEST(Stress, WhatWasAnsweredHolds) {
     model.id = created->body.substr(0, 8);
   }
 
-  const auto end = steady_clock::now() + seconds(Setting("MINIBOX_STRESS_SECONDS", 15));
+  const auto end = steady_clock::now() + seconds(Setting("MINIBOX_STRESS_SECONDS", 120));
   const auto seed = static_cast<unsigned>(Setting("MINIBOX_STRESS_SEED", 1));
   std::vector<std::thread> clients;
   for (unsigned i = 0; i < kClients; ++i) {
