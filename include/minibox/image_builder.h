@@ -34,7 +34,10 @@ struct BuildOptions {
   Labels labels{};
   std::string target{};  // block to build; empty: the last
   bool use_cache = true;
-  bool pull = false;                 // look for newer bases; refused by this version
+  // When bases come from the registry: "missing" here, "always" (what it has replaces what is
+  // here, and it must answer), "never". Of archives, local names and digests nothing is asked
+  // again.
+  std::string pull = "missing";
   Platform platform{};               // of bases and image; default: the host's
   std::string compression = "gzip";  // of new layers; or "zstd"
   // For RUN --mount=type=secret, by id; at most 1 MiB each. In no layer, key, record or log.

@@ -140,9 +140,11 @@ class BaseResolver {
  public:
   BaseResolver(const BaseName& name, const Platform& platform, const StoreParts& store,
                const SourceTree& context, store::Lease& lease, FileDigests& digests,
-               const std::function<void(std::string)>& log, std::stop_token stop)
+               const std::string& pull, const std::function<void(std::string)>& log,
+               std::stop_token stop)
       : name_(name),
         platform_(platform),
+        pull_(pull),
         wanted_(name.platform.empty() ? PlatformText(platform) : name.platform),
         store_(store),
         context_(context),
@@ -171,19 +173,27 @@ class BaseResolver {
 
   StatusOr<Base> ResolveStored() {
     const auto reference = ImageRef::Parse(name_.text);
+    const bool may_pull = reference.ok() && !reference->is_local() && !IsArchivePath(name_.text) &&
+                          store_.pull && pull_ != "never";
+    std::optional<Digest> local;
     if (reference.ok()) {
-      auto image = store_.resolve(reference->ToString());
+      const auto image = store_.resolve(reference->ToString());
+      if (!image.ok() && image.status().code() != StatusCode::kNotFound) return image.status();
       if (image.ok()) {
-        if (!MatchesPlatform(wanted_, image->config.platform)) {
+        local = image->info.manifest;
+        const bool good = MatchesPlatform(wanted_, image->config.platform);
+        // What a digest names cannot have changed.
+        const bool ask = pull_ == "always" && reference->digest().empty();
+        if (!may_pull && !good) {
           return core::FailedPrecondition(
               "", core::StrCat("the local image is for ", image->config.platform.os, "/",
                                image->config.platform.architecture, ", not for ", wanted_));
         }
-        Log("using local image");
-        auto base = FromImage(*image);
-        if (!IsRemoved(base.status())) return base;
-      } else if (image.status().code() != StatusCode::kNotFound) {
-        return image.status();
+        if (good && !(may_pull && ask)) {
+          Log("using local image");
+          auto base = FromImage(*image);
+          if (!IsRemoved(base.status())) return base;
+        }
       }
     }
     if (IsArchivePath(name_.text)) {
@@ -195,14 +205,13 @@ class BaseResolver {
       return core::NotFound("image_not_found",
                             "neither a local image nor an archive in the context");
     }
-    if (!reference.ok() || reference->is_local() || !store_.pull) {
-      return core::NotFound("image_not_found", "no local image of that name");
-    }
+    if (!may_pull) return core::NotFound("image_not_found", "no local image of that name");
     // Others may remove it as soon as it is here.
     for (int attempt = 1;; ++attempt) {
-      MBX_RETURN_IF_ERROR(store_.pull(*reference, name_.platform, log_, stop_));
+      MBX_RETURN_IF_ERROR(store_.pull(*reference, wanted_, log_, stop_));
       const auto image = store_.resolve(reference->ToString());
       auto base = image.ok() ? FromImage(*image) : StatusOr<Base>(image.status());
+      if (base.ok() && local == image->info.manifest) Log("already cached");
       if (!IsRemoved(base.status()) || attempt == kMaxPulls) return base;
     }
   }
@@ -371,6 +380,7 @@ class BaseResolver {
 
   const BaseName& name_;
   const Platform& platform_;
+  const std::string& pull_;   // "missing", "always", "never"
   const std::string wanted_;  // "linux/amd64"
   const StoreParts& store_;
   const SourceTree& context_;
@@ -404,9 +414,11 @@ StatusOr<std::optional<Base>> PeekBase(const BaseName& name, const Platform& pla
 
 StatusOr<Base> ResolveBase(const BaseName& name, const Platform& platform, const StoreParts& store,
                            const SourceTree& context, store::Lease& lease, FileDigests& digests,
-                           const std::function<void(std::string)>& log, std::stop_token stop) {
+                           const std::string& pull, const std::function<void(std::string)>& log,
+                           std::stop_token stop) {
   auto base =
-      BaseResolver(name, platform, store, context, lease, digests, log, std::move(stop)).Resolve();
+      BaseResolver(name, platform, store, context, lease, digests, pull, log, std::move(stop))
+          .Resolve();
   if (!base.ok()) {
     return base.status().WithContext(core::StrCat("base '", core::EscapeControl(name.text), "'"));
   }

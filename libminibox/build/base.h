@@ -33,10 +33,11 @@ StatusOr<std::optional<Base>> PeekBase(const BaseName& name, const Platform& pla
                                        const StoreParts& store, const SourceTree& context,
                                        FileDigests& digests, std::stop_token stop);
 
-// `platform` is what is wanted where the file does not say. Everything used is added to `lease`.
-// `log` gets the lines "[base] …".
+// `platform` is what is wanted where the file does not say, `pull` that of BuildOptions. Everything
+// used is added to `lease`. `log` gets the lines "[base] …".
 StatusOr<Base> ResolveBase(const BaseName& name, const Platform& platform, const StoreParts& store,
                            const SourceTree& context, store::Lease& lease, FileDigests& digests,
-                           const std::function<void(std::string)>& log, std::stop_token stop);
+                           const std::string& pull, const std::function<void(std::string)>& log,
+                           std::stop_token stop);
 
 }  // namespace minibox::build

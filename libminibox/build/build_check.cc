@@ -82,11 +82,16 @@ Status CheckNames(const BuildOptions& options, CheckedBuild& checked) {
   return {};
 }
 
-Status CheckRest(const BuildOptions& options) {
+Status CheckRest(const BuildOptions& options, const StoreParts& store) {
   if (options.network != "bridge" && options.network != "none" && options.network != "host") {
     return core::InvalidArgument("network", "must be 'bridge', 'none' or 'host'");
   }
-  if (options.pull) return core::InvalidArgument("pull", "not supported by this version");
+  if (options.pull != "missing" && options.pull != "always" && options.pull != "never") {
+    return core::InvalidArgument("pull", "must be 'missing', 'always' or 'never'");
+  }
+  if (options.pull == "always" && !store.pull) {
+    return core::InvalidArgument("pull", "there is no registry to ask");
+  }
   if (options.compression != "gzip" && options.compression != "zstd") {
     return core::InvalidArgument("compression", "must be 'gzip' or 'zstd'");
   }
@@ -126,7 +131,7 @@ StatusOr<CheckedBuild> CheckBuild(const BuildOptions& options, const StoreParts&
   CheckedBuild checked;
   MBX_RETURN_IF_ERROR(CheckFile(options, store, checked));
   MBX_RETURN_IF_ERROR(CheckNames(options, checked));
-  MBX_RETURN_IF_ERROR(CheckRest(options));
+  MBX_RETURN_IF_ERROR(CheckRest(options, store));
   MBX_RETURN_IF_ERROR(CheckContext(options, checked));
   return checked;
 }

@@ -74,7 +74,7 @@ class Session {
       MBX_ASSIGN_OR_RETURN(
           state_.bases[i],
           ResolveBase(name, checked_.arguments.platform, state_.parts.store, state_.context,
-                      state_.lease, state_.parts.digests, log, state_.stop));
+                      state_.lease, state_.parts.digests, state_.options.pull, log, state_.stop));
     }
     return {};
   }

@@ -24,6 +24,14 @@ void ReadPlatform(FieldReader& fields, Platform* platform) {
   platform->variant = parts.size() == 3 ? std::string(parts[2]) : std::string();
 }
 
+// true is "always"; which texts there are the builder knows.
+void ReadPull(FieldReader& fields, std::string* pull) {
+  const json::Value value = fields.Raw("pull");
+  const auto flag = value.AsBool();
+  if (!flag.ok()) return fields.Text("pull", pull);
+  if (*flag) *pull = "always";
+}
+
 }  // namespace
 
 StatusOr<BuildRequest> ParseBuildRequest(std::string_view body) {
@@ -47,7 +55,7 @@ StatusOr<BuildRequest> ParseBuildRequest(std::string_view body) {
   fields.OptionalInt("source_date_epoch", 0, INT64_MAX / 1'000'000'000, &epoch);
   options.source_date_epoch = epoch.value_or(0);
   ReadStepLimits(fields, &options.step_resources);
-  fields.Bool("pull", &options.pull);
+  ReadPull(fields, &options.pull);
   ReadPlatform(fields, &options.platform);
   fields.TextMap("secrets", &options.secrets);
   fields.Text("compression", &options.compression);
@@ -77,7 +85,7 @@ std::string ToJson(const BuildOptions& options) {
   if (options.source_date_epoch != 0) {
     writer.Key("source_date_epoch").Int(options.source_date_epoch);
   }
-  if (options.pull) writer.Key("pull").Bool(true);
+  if (options.pull != defaults.pull) writer.Key("pull").String(options.pull);
   if (!options.platform.architecture.empty()) {
     std::string platform = options.platform.os + "/" + options.platform.architecture;
     if (!options.platform.variant.empty()) platform += "/" + options.platform.variant;

@@ -231,3 +231,28 @@ auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/htpasswd}}"
   run -1 minibox build -t absent "$WORK/absent"
   [[ "$output" == *"Build failed: "*"$REGISTRY/base/absent"*"manifest unknown"* ]]
 }
+
+@test "a build asks the registry for its base when it is told to" {
+  start_registry
+  rich_image rich
+  minibox push rich "$REGISTRY/base:1" >/dev/null
+  mkdir "$WORK/onbase"
+  printf 'BASE %s/base:1\nBLOCK a\n  COPY MiniBox /file\n' "$REGISTRY" >"$WORK/onbase/MiniBox"
+  run minibox build -t onbase --pull=never "$WORK/onbase"
+  [ "$status" -eq 1 ] && [[ "$output" == *"no local image of that name"* ]]
+  run -0 minibox build -t onbase "$WORK/onbase"
+  [[ "$output" == *"[base] fetching $REGISTRY/base:1 manifest..."* ]]
+  run -0 minibox build -t onbase "$WORK/onbase"
+  [[ "$output" == *"[base] $REGISTRY/base:1: using local image"* ]]
+  run -0 minibox build -t onbase --pull "$WORK/onbase"
+  [[ "$output" == *"[base] $REGISTRY/base:1: already cached"* && "$output" == *"[a] CACHED"* ]]
+  run api POST /containers/build -d "{\"image\":\"onbase\",\"minibox\":\"BASE $REGISTRY/base:1\",\"context\":\"$WORK/onbase\",\"pull\":true}"
+  [[ "$output" == *": already cached"*"Build completed successfully"* ]]
+  kill "${SERVERS[0]}" && wait "${SERVERS[0]}" || true
+  SERVERS=()
+  run minibox build -t onbase --pull "$WORK/onbase"
+  [ "$status" -eq 1 ] && [[ "$output" == *"Build failed: base '$REGISTRY/base:1'"* ]]
+  run -0 minibox build -t onbase "$WORK/onbase"
+  run minibox build -t onbase --pull=sometimes "$WORK/onbase"
+  [ "$status" -eq 2 ]
+}

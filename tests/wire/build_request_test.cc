@@ -48,7 +48,7 @@ TEST(BuildRequest, LaterFieldsAreRead) {
                             R"("compression":"zstd","keep_failed":"app:failed")");
   ASSERT_TRUE(request.ok()) << request.status().ToString();
   for (const auto& round : {*request, *ParseBuildRequest(ToJson(request->options))}) {
-    EXPECT_TRUE(round.options.pull);
+    EXPECT_EQ(round.options.pull, "always");
     EXPECT_EQ(round.options.platform.architecture, "arm64");
     EXPECT_EQ(round.options.platform.variant, "v8");
     EXPECT_EQ(round.options.secrets.at("a"), "b\n");
@@ -56,6 +56,9 @@ TEST(BuildRequest, LaterFieldsAreRead) {
     EXPECT_EQ(round.options.keep_failed, "app:failed");
   }
   EXPECT_EQ(With(R"("platform":"arm64")").status().field(), "platform");
+  EXPECT_EQ(With(R"("pull":false)")->options.pull, "missing");
+  EXPECT_EQ(With(R"("pull":"never")")->options.pull, "never");
+  EXPECT_EQ(With(R"("pull":1)").status().reason(), "invalid_request");
 }
 
 TEST(BuildRequest, WrongTypesNameTheField) {

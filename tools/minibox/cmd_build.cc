@@ -34,9 +34,10 @@ constexpr size_t kMaxSecret = 1u << 20;
 struct BuildFlags {
   std::vector<std::string> names;
   std::string file, directory = ".", target, network, memory, compression, platform, keep_failed;
+  std::string pull;
   std::vector<std::string> args, labels, secrets;
   int64_t cpu = 0, pids_limit = 0;
-  bool no_cache = false, pull = false;
+  bool no_cache = false;
   bool check = false, plan = false, graph = false, json = false;
 };
 
@@ -193,7 +194,7 @@ StatusOr<BuildOptions> BuildRequestOf(const BuildFlags& flags) {
   if (!status.ok()) return status;
   options.target = flags.target;
   options.use_cache = !flags.no_cache;
-  options.pull = flags.pull;
+  if (!flags.pull.empty()) options.pull = flags.pull;
   options.keep_failed = flags.keep_failed;
   if (!flags.network.empty()) options.network = flags.network;
   if (!flags.compression.empty()) options.compression = flags.compression;
@@ -308,7 +309,10 @@ void AddBuildCommand(CLI::App& app, Session& session) {
   command->add_option("--build-arg", flags->args, "KEY=value of an ARG")->allow_extra_args(false);
   command->add_option("-l,--label", flags->labels, "key=value")->allow_extra_args(false);
   command->add_flag("--no-cache", flags->no_cache, "run every step again");
-  command->add_flag("--pull", flags->pull, "look for newer bases");
+  command
+      ->add_flag("--pull{always}", flags->pull,
+                 "look for newer bases; --pull=missing (default), --pull=never")
+      ->check(CLI::IsMember({"missing", "always", "never"}));
   command
       ->add_option("--secret", flags->secrets,
                    "id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret")
