@@ -309,7 +309,7 @@ Status Network::Impl::OnBridges::RestoreLinks(
   Status first_error;
   for (const auto& [container, name] : links) {
     const auto known = std::find_if(live.begin(), live.end(),
-                                    [&](const auto& each) { return each.id == container; });
+                                    [&id = container](const auto& each) { return each.id == id; });
     if (known == live.end() || known->pid <= 0) continue;
     const NetworkRecord* record = state.Find(name);
     const network::Lease* lease = record->FindLease(container);
