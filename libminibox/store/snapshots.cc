@@ -80,7 +80,9 @@ std::optional<SnapshotRecord> ReadSnapshot(const core::RootDir& layers, const st
 
 // With the lock held. The record goes first: a tree without one is never a hit.
 Status RemoveLocked(DataRoot& root, const core::RootDir& layers, const std::string& key) {
-  const Status removed = layers.Unlink(RecordName(key));
+  Status removed = layers.Unlink(RecordName(key));
+  // Damage of any kind goes away, else the key could never be built again.
+  if (removed.sys_errno() == EISDIR) removed = layers.RemoveAll(RecordName(key));
   if (!removed.ok() && removed.sys_errno() != ENOENT) return removed;
   if (!layers.Exists(key)) return core::SyncDir(layers.fd());
   MBX_ASSIGN_OR_RETURN(const OperationDir operation, root.NewOperation("snapshot"));
