@@ -3,7 +3,6 @@
 // at a time, and whatever several blocks or builds share is executed once.
 // MINIBOX_RANDOM_DAGS says how many, MINIBOX_RANDOM_SEED where to begin.
 #include <gmock/gmock.h>
-#include <sys/mount.h>
 
 #include <filesystem>
 #include <random>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "build/build_fixture.h"
+#include "support/memory_disk.h"
 
 namespace minibox::testing {
 namespace {
@@ -42,23 +42,6 @@ int Snapshots(const Engine& engine) {
   }
   return count;
 }
-
-// A file system in memory for the data roots: what is compared does not depend on the disk, and
-// thousands of results are made durable.
-class InMemory {
- public:
-  explicit InMemory(std::string path) : path_(std::move(path)) {
-    fs::create_directories(path_);
-    mounted = mount("none", path_.c_str(), "tmpfs", MS_NOSUID, "size=1g,mode=700") == 0;
-  }
-  ~InMemory() {
-    if (mounted) (void)umount2(path_.c_str(), MNT_DETACH);
-  }
-  bool mounted = false;
-
- private:
-  std::string path_;
-};
 
 // Blocks that copy files, make directories, take from each other and now and then run a step;
 // each needs some of those above it.
@@ -132,8 +115,9 @@ class RandomFile {
 };
 
 TEST_F(BuildTest, RandomGraphsGiveTheSameInParallelAndInSequence) {
-  const InMemory memory(root_ + "/memory");
-  ASSERT_TRUE(memory.mounted);
+  // What is compared does not depend on the disk, and thousands of results are made durable.
+  const MemoryDisk memory(root_ + "/memory", "1g");
+  ASSERT_TRUE(memory.mounted());
   for (int i = 0; i < 6; ++i) {
     Write("f" + std::to_string(i), std::string(100, static_cast<char>('a' + i)));
   }
