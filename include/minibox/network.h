@@ -25,6 +25,9 @@ struct NetworkOptions {
   std::string default_subnet = "172.19.0.0/24";
   // Where other networks get their subnets from, and the default one if its own is not free.
   std::vector<std::string> subnet_pool{"172.19.0.0/16", "10.219.0.0/16"};
+  // Networks get an IPv6 subnet too: a random unique local one unless another is asked for. The
+  // default network follows while nobody uses it.
+  bool ipv6 = false;
   // The host's resolver configuration.
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
 };
@@ -33,6 +36,9 @@ struct NetworkSpec {
   std::string name{};     // spec §3; not "bridge", "host", "none", "container"
   std::string subnet{};   // CIDR, prefix 8 to 29; empty: the next free /24 of the pool
   std::string gateway{};  // the bridge's address; empty: the subnet's first
+  // IPv6 subnet in CIDR, prefix 8 to 120, with no fewer addresses than `subnet`; empty: none,
+  // unless NetworkOptions::ipv6. The bridge has the first address.
+  std::string subnet6{};
   bool internal = false;  // no way out and none in
   bool dns = true;        // a name server on the gateway's address
   uint32_t mtu = 0;       // 0: that of the host's default route
@@ -41,6 +47,7 @@ struct NetworkSpec {
 
 struct NetworkMember {
   std::string ip{}, mac{};
+  std::string ipv6{};  // empty: none
 };
 
 struct NetworkInfo {
@@ -49,6 +56,7 @@ struct NetworkInfo {
   std::string bridge{};   // interface on the host
   std::string subnet{};   // CIDR
   std::string gateway{};  // the bridge's address
+  std::string subnet6{};  // CIDR; empty: no IPv6
   bool internal = false, dns = true;
   uint32_t mtu = 0;  // 0: that of the host's default route
   Labels labels{};
@@ -57,7 +65,9 @@ struct NetworkInfo {
 
 struct PortMapping {
   enum class Protocol { kTcp, kUdp };
-  std::string host_ip{};        // empty: all addresses
+  // IPv4, or on networks with an IPv6 subnet IPv6; empty or "0.0.0.0": all IPv4 addresses, and
+  // where there is IPv6 all of those too, which is then reported as a second entry with "::".
+  std::string host_ip{};
   uint16_t host_port = 0;       // 0: a free one
   uint16_t container_port = 0;  // 1-65535
   Protocol protocol = Protocol::kTcp;
@@ -80,7 +90,8 @@ class MINIBOX_EXPORT Network {
   StatusOr<NetworkInfo> Inspect(std::string_view name) const;  // kNotFound "network_not_found"
   // A network with a bridge of its own, isolated from all others. kInvalidArgument names the
   // field; kFailedPrecondition "name_in_use", "subnet_conflict" (names the interface whose route
-  // overlaps an explicit subnet). Leaves nothing on failure.
+  // overlaps an explicit subnet); kInternal "unsupported_by_host" for IPv6 on a kernel without
+  // it. Leaves nothing on failure.
   StatusOr<NetworkInfo> Create(const NetworkSpec& spec);
   // Removes the bridge and, with the last one, the firewall table. For the default
   // network ("bridge") it comes back with the next container that needs it.

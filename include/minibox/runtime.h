@@ -132,6 +132,7 @@ struct ExitStatus {
 struct NetworkAttachment {
   std::string network{};
   std::string ip{}, mac{}, gateway{};
+  std::string ipv6{};  // empty: none
 };
 
 struct ContainerInfo {

@@ -25,12 +25,12 @@ Status ForgetConnections(const ConntrackMatch& match) {
   nlmsghdr* message = batch.Add(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_ACK,
                                 "forget connections", "");
   auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg)));
-  header->nfgen_family = AF_INET;
+  header->nfgen_family = match.destination6 || match.reply_source6 ? AF_INET6 : AF_INET;
   header->version = NFNETLINK_V0;
 
   uint32_t original = kCompareProtocol, reply = 0;
   nlattr* tuple = mnl_attr_nest_start(message, CTA_TUPLE_ORIG);
-  if (match.source || match.destination) {
+  if (match.source || match.destination || match.destination6) {
     nlattr* ip = mnl_attr_nest_start(message, CTA_TUPLE_IP);
     if (match.source) {
       mnl_attr_put_u32(message, CTA_IP_V4_SRC, htonl(*match.source));
@@ -38,6 +38,10 @@ Status ForgetConnections(const ConntrackMatch& match) {
     }
     if (match.destination) {
       mnl_attr_put_u32(message, CTA_IP_V4_DST, htonl(*match.destination));
+      original |= kCompareDestination;
+    }
+    if (match.destination6) {
+      mnl_attr_put(message, CTA_IP_V6_DST, match.destination6->size(), match.destination6->data());
       original |= kCompareDestination;
     }
     mnl_attr_nest_end(message, ip);
@@ -51,10 +55,15 @@ Status ForgetConnections(const ConntrackMatch& match) {
   mnl_attr_nest_end(message, protocol);
   mnl_attr_nest_end(message, tuple);
 
-  if (match.reply_source) {
+  if (match.reply_source || match.reply_source6) {
     tuple = mnl_attr_nest_start(message, CTA_TUPLE_REPLY);
     nlattr* ip = mnl_attr_nest_start(message, CTA_TUPLE_IP);
-    mnl_attr_put_u32(message, CTA_IP_V4_SRC, htonl(*match.reply_source));
+    if (match.reply_source6) {
+      mnl_attr_put(message, CTA_IP_V6_SRC, match.reply_source6->size(),
+                   match.reply_source6->data());
+    } else {
+      mnl_attr_put_u32(message, CTA_IP_V4_SRC, htonl(*match.reply_source));
+    }
     mnl_attr_nest_end(message, ip);
     mnl_attr_nest_end(message, tuple);
     reply = kCompareSource;

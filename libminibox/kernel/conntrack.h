@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "kernel/rtnetlink.h"
 #include "minibox/status.h"
 
 namespace minibox::kernel {
@@ -18,6 +19,8 @@ struct ConntrackMatch {
   std::optional<uint32_t> destination{};       // the same, before translation
   std::optional<uint16_t> destination_port{};  // the same
   std::optional<uint32_t> reply_source{};      // who answers, after translation
+  // With one of these it is about IPv6.
+  std::optional<Ipv6Address> destination6{}, reply_source6{};
 };
 
 // In the network namespace of the calling thread; nothing that matches is fine. Walks the whole

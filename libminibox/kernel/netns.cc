@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/errors.h"
+#include "core/status_macros.h"
 #include "core/strings.h"
 
 namespace minibox::kernel {
@@ -21,19 +22,21 @@ StatusOr<core::Fd> OpenNetns(pid_t pid) {
   return fd;
 }
 
+Status RunInNetns(int netns, const std::function<Status()>& function) {
+  Status status;
+  std::thread([&] {
+    status =
+        setns(netns, CLONE_NEWNET) == 0 ? function() : core::SysError("setns", "network namespace");
+  }).join();
+  return status;
+}
+
 StatusOr<core::Fd> OpenRtnetlinkIn(int netns) {
   core::Fd fd;
-  Status status;
-  // Namespaces belong to threads, so that nobody else notices.
-  std::thread([&] {
-    if (setns(netns, CLONE_NEWNET) != 0) {
-      status = core::SysError("setns", "network namespace");
-      return;
-    }
+  MBX_RETURN_IF_ERROR(RunInNetns(netns, [&] {
     fd.reset(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    if (!fd.valid()) status = core::SysError("socket", "rtnetlink");
-  }).join();
-  if (!status.ok()) return status;
+    return fd.valid() ? Status() : core::SysError("socket", "rtnetlink");
+  }));
   return fd;
 }
 

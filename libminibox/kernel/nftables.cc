@@ -129,7 +129,7 @@ struct ExpressionBuilder {
   nftnl_expr* operator()(const NftDnat& nat) const {
     nftnl_expr* out = NewExpression("nat");
     nftnl_expr_set_u32(out, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-    nftnl_expr_set_u32(out, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+    nftnl_expr_set_u32(out, NFTNL_EXPR_NAT_FAMILY, static_cast<uint32_t>(nat.family));
     nftnl_expr_set_u32(out, NFTNL_EXPR_NAT_REG_ADDR_MIN, Register(nat.address));
     nftnl_expr_set_u32(out, NFTNL_EXPR_NAT_REG_PROTO_MIN, Register(nat.port));
     return out;

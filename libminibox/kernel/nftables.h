@@ -23,7 +23,7 @@
 
 namespace minibox::kernel {
 
-enum class NftFamily : uint8_t { kIp = 2, kBridge = 7 };
+enum class NftFamily : uint8_t { kIp = 2, kBridge = 7, kIp6 = 10 };
 
 // `key` is NFT_META_*: NFT_META_IIFNAME, …
 struct NftMeta {
@@ -64,6 +64,7 @@ struct NftMapLookup {
 // New destination address and port from registers.
 struct NftDnat {
   uint32_t address = 0, port = 0;
+  NftFamily family = NftFamily::kIp;  // of the address
 };
 struct NftMasquerade {};
 struct NftVerdict {

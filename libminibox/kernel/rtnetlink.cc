@@ -348,7 +348,11 @@ Status Rtnetlink::AwaitRunning(std::string_view name, std::chrono::milliseconds 
 
   const core::Fd events(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   const int group = RTNLGRP_LINK;
+  // Bound: one without a number of its own is taken for the sender, the kernel, and left out.
+  sockaddr_nl own = {};
+  own.nl_family = AF_NETLINK;
   if (!events.valid() ||
+      bind(events.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0 ||
       setsockopt(events.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
     return core::SysError("subscribe to links", name);
   }

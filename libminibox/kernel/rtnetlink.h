@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links, IPv4 addresses and routes of one network namespace, over NETLINK_ROUTE.
+// Links, addresses and routes of one network namespace, over NETLINK_ROUTE.
 //
-// Addresses are IPv4 in host byte order. Not thread-safe.
+// IPv4 addresses are numbers in host byte order, IPv6 ones bytes as they are in a packet. Not
+// thread-safe.
 #pragma once
 
 #include <array>
@@ -19,6 +20,7 @@
 namespace minibox::kernel {
 
 using MacAddress = std::array<uint8_t, 6>;
+using Ipv6Address = std::array<uint8_t, 16>;
 
 struct Link {
   int index = 0;
@@ -45,6 +47,20 @@ struct Route {
   int link = 0;  // 0: none, e.g. an unreachable or multipath one
   uint32_t table = 0;
   uint32_t priority = 0;
+  uint8_t type = 0;  // RTN_*
+};
+
+struct Address6 {
+  Ipv6Address address{};
+  int prefix_length = 0;
+  int link = 0;
+  friend bool operator==(const Address6&, const Address6&) = default;
+};
+
+struct Route6 {
+  Ipv6Address destination{};
+  int prefix_length = 0;
+  int link = 0;      // 0: none
   uint8_t type = 0;  // RTN_*
 };
 
@@ -107,6 +123,15 @@ class Rtnetlink {
   // Loopback up; `link` up with the address and without any of IPv6; default route, if there is
   // to be one.
   Status SetUpEndpoint(const Address& address, std::optional<uint32_t> gateway);
+
+  // IPv6, in rtnetlink_ipv6.cc. A kernel without it has no addresses and routes.
+  StatusOr<std::vector<Address6>> ListAddresses6(int link);  // 0: of all links
+  StatusOr<std::vector<Route6>> ListRoutes6();               // of all tables
+  Status DeleteAddress6(const Address6& address);
+  // Usable at once, without duplicate detection; ones that are there already are fine. With a
+  // `gateway` a default route over the link of the first address.
+  Status AddAddresses6(const std::vector<Address6>& addresses,
+                       const std::optional<Ipv6Address>& gateway = std::nullopt);
 
  private:
   explicit Rtnetlink(NetlinkSocket socket) : socket_(std::move(socket)) {}

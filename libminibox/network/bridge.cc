@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "core/errors.h"
 #include "core/fd.h"
@@ -15,6 +16,7 @@
 #include "core/sha256.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "kernel/address_events.h"
 #include "network/firewall.h"
 
 namespace minibox::network {
@@ -24,7 +26,9 @@ constexpr uint32_t kDefaultMtu = 1500;
 constexpr std::chrono::seconds kLinkTimeout{5};
 constexpr size_t kHashDigits = 8;
 constexpr const char* kIpForward = "/proc/sys/net/ipv4/ip_forward";
+constexpr std::string_view kIpv6Settings = "/proc/sys/net/ipv6/conf/";
 constexpr int kPoolPrefix = 24;
+constexpr int kLinkLocalPrefix = 64;
 
 // Two halves of everything are how VPNs override a default route.
 constexpr int kLongestDefaultPrefix = 1;
@@ -34,6 +38,63 @@ Status EnableForwarding() {
   // Writing it, even the same value, resets settings of every interface.
   if (core::TrimSpace(value) != "0") return Status();
   return core::WriteKernelFileAt(AT_FDCWD, kIpForward, "1");
+}
+
+// Writes only what is not so already.
+Status SetIpv6(std::string_view link, std::string_view setting, std::string_view value) {
+  const std::string path = core::StrCat(kIpv6Settings, link, "/", setting);
+  MBX_ASSIGN_OR_RETURN(const std::string before, core::ReadFileAt(AT_FDCWD, path, 64));
+  if (core::TrimSpace(before) == value) return Status();
+  return core::WriteKernelFileAt(AT_FDCWD, path, value);
+}
+
+// Whether packets from outside get in, and those of the containers out. The kernel asks the link
+// that a packet comes from, or `all`; an internal network's packets never leave it.
+StatusOr<bool> ForwardsIpv6(const NetworkRecord& network) {
+  for (const std::string_view link : {std::string_view(network.bridge), std::string_view("all")}) {
+    if (link == "all" && network.internal) continue;
+    MBX_ASSIGN_OR_RETURN(
+        const std::string value,
+        core::ReadFileAt(AT_FDCWD, core::StrCat(kIpv6Settings, link, "/forwarding"), 64));
+    if (core::TrimSpace(value) == "0") return false;
+  }
+  return true;
+}
+
+std::vector<kernel::Address6> Addresses6Of(const NetworkRecord& network, int link) {
+  if (!network.subnet6) return {};
+  return {{network.subnet6->gateway(), network.subnet6->prefix_length, link},
+          {LinkLocalFor(MacFor(network.gateway)), kLinkLocalPrefix, link}};
+}
+
+bool HasAll(const std::vector<kernel::Address6>& there,
+            const std::vector<kernel::Address6>& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& each) {
+    return std::find(there.begin(), there.end(), each) != there.end();
+  });
+}
+
+Status EnsureIpv6(kernel::Rtnetlink& rtnetlink, int link, const NetworkRecord& network) {
+  MBX_ASSIGN_OR_RETURN(const auto there, rtnetlink.ListAddresses6(link));
+  const std::vector<kernel::Address6> wanted = Addresses6Of(network, link);
+  for (const kernel::Address6& address : there) {
+    if (HasAll(wanted, {address})) continue;
+    MBX_RETURN_IF_ERROR(rtnetlink.DeleteAddress6(address));
+  }
+  if (!network.subnet6) return Status();
+  MBX_RETURN_IF_ERROR(CheckHostHasIpv6());
+  MBX_RETURN_IF_ERROR(SetIpv6(network.bridge, "disable_ipv6", "0"));
+  // Containers are no routers for the host.
+  MBX_RETURN_IF_ERROR(SetIpv6(network.bridge, "accept_ra", "0"));
+  MBX_RETURN_IF_ERROR(SetIpv6(network.bridge, "forwarding", "1"));
+  MBX_ASSIGN_OR_RETURN(const bool forwards, ForwardsIpv6(network));
+  if (!forwards) MBX_RETURN_IF_ERROR(SetIpv6("all", "forwarding", "1"));
+  std::vector<kernel::Address6> missing;
+  std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(missing),
+               [&](const auto& each) { return !HasAll(there, {each}); });
+  MBX_ASSIGN_OR_RETURN(auto events, kernel::AddressEvents::Open());
+  MBX_RETURN_IF_ERROR(rtnetlink.AddAddresses6(missing));
+  return events.Await(std::move(missing), kLinkTimeout);
 }
 
 bool HasGateway(const std::vector<kernel::Address>& addresses, const NetworkRecord& network) {
@@ -56,7 +117,28 @@ Status SetAddress(kernel::Rtnetlink& rtnetlink, int link, const NetworkRecord& n
   return rtnetlink.AddAddress({network.gateway, network.subnet.prefix_length, link});
 }
 
+template <typename Net, typename Route>
+std::string ConflictIn(const std::vector<Route>& routes, const std::vector<kernel::Link>& links,
+                       const Net& subnet, std::string_view except) {
+  for (const Route& route : routes) {
+    if (route.prefix_length <= kLongestDefaultPrefix || route.type == RTN_MULTICAST) continue;
+    const Net other = {route.destination, route.prefix_length};
+    if (!subnet.Overlaps(other)) continue;
+    const auto link = std::find_if(links.begin(), links.end(),
+                                   [&](const auto& each) { return each.index == route.link; });
+    if (link == links.end()) return other.ToString();
+    if (link->name != except) return link->name;
+  }
+  return "";
+}
+
 }  // namespace
+
+Status CheckHostHasIpv6() {
+  if (access("/proc/sys/net/ipv6", F_OK) == 0) return Status();
+  return core::Error(StatusCode::kInternal, "unsupported_by_host", "this kernel has no IPv6")
+      .WithField("subnet6");
+}
 
 std::string HostLinkName(std::string_view container, int index) {
   const std::string prefix = index == 0 ? "veth-" : core::StrCat("ve", index, "-");
@@ -65,16 +147,17 @@ std::string HostLinkName(std::string_view container, int index) {
 }
 
 std::string HostRoutes::Conflict(const Subnet& subnet, std::string_view except) const {
-  for (const kernel::Route& route : routes) {
-    if (route.prefix_length <= kLongestDefaultPrefix || route.type == RTN_MULTICAST) continue;
-    const Subnet other = {route.destination, route.prefix_length};
-    if (!subnet.Overlaps(other)) continue;
-    const auto link = std::find_if(links.begin(), links.end(),
-                                   [&](const auto& each) { return each.index == route.link; });
-    if (link == links.end()) return other.ToString();
-    if (link->name != except) return link->name;
-  }
-  return "";
+  return ConflictIn<Subnet>(routes, links, subnet, except);
+}
+
+std::string HostRoutes::Conflict(const Subnet6& subnet, std::string_view except) const {
+  return ConflictIn<Subnet6>(routes6, links, subnet, except);
+}
+
+std::string HostRoutes::Conflict(const NetworkRecord& network) const {
+  std::string conflict = Conflict(network.subnet, network.bridge);
+  if (conflict.empty() && network.subnet6) conflict = Conflict(*network.subnet6, network.bridge);
+  return conflict;
 }
 
 uint32_t HostRoutes::DefaultRouteMtu() const {
@@ -95,6 +178,7 @@ StatusOr<HostRoutes> ReadHostRoutes(kernel::Rtnetlink& rtnetlink) {
   HostRoutes host;
   MBX_ASSIGN_OR_RETURN(host.links, rtnetlink.ListLinks());
   MBX_ASSIGN_OR_RETURN(host.routes, rtnetlink.ListRoutes());
+  MBX_ASSIGN_OR_RETURN(host.routes6, rtnetlink.ListRoutes6());
   return host;
 }
 
@@ -112,6 +196,17 @@ StatusOr<Subnet> NextFreeSubnet(const HostRoutes& routes, const SubnetSource& so
     }
   }
   return core::FailedPrecondition("subnet_conflict", "no subnet of the pool is free");
+}
+
+Subnet6 FreeSubnet6(const HostRoutes& routes, const State& state) {
+  while (true) {
+    const Subnet6 candidate = RandomSubnet6();
+    const bool taken =
+        std::any_of(state.networks.begin(), state.networks.end(), [&](const auto& network) {
+          return network.subnet6 && network.subnet6->Overlaps(candidate);
+        });
+    if (!taken && routes.Conflict(candidate).empty()) return candidate;
+  }
 }
 
 StatusOr<Subnet> ChooseSubnet(const HostRoutes& routes, const Subnet& configured,
@@ -146,6 +241,12 @@ StatusOr<bool> BridgeIsIntact(kernel::Rtnetlink& rtnetlink, const NetworkRecord&
   if (link->kind != "bridge" || !link->up || !link->route_localnet) return false;
   MBX_ASSIGN_OR_RETURN(const auto addresses, rtnetlink.ListAddresses(link->index));
   if (!HasGateway(addresses, network)) return false;
+  if (network.subnet6) {
+    MBX_ASSIGN_OR_RETURN(const auto addresses6, rtnetlink.ListAddresses6(link->index));
+    if (!HasAll(addresses6, Addresses6Of(network, link->index))) return false;
+    MBX_ASSIGN_OR_RETURN(const bool forwards, ForwardsIpv6(network));
+    if (!forwards) return false;
+  }
   MBX_ASSIGN_OR_RETURN(const std::string forward, core::ReadFileAt(AT_FDCWD, kIpForward, 64));
   return core::TrimSpace(forward) != "0";
 }
@@ -170,6 +271,7 @@ Status EnsureBridge(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network, 
                                            .route_localnet = true}));
   }
   MBX_RETURN_IF_ERROR(SetAddress(rtnetlink, link->index, network));
+  MBX_RETURN_IF_ERROR(EnsureIpv6(rtnetlink, link->index, network));
   MBX_RETURN_IF_ERROR(EnableForwarding());
   // Containers that run outlived the bridge they were on.
   if (created && !network.leases.empty()) return AttachLinks(rtnetlink, network);

@@ -20,10 +20,14 @@ std::string HostLinkName(std::string_view container, int index = 0);
 struct HostRoutes {
   std::vector<kernel::Route> routes{};
   std::vector<kernel::Link> links{};
+  std::vector<kernel::Route6> routes6{};
 
   // The interface whose route overlaps; "" if none does. Default routes and those over `except`
   // do not count.
   std::string Conflict(const Subnet& subnet, std::string_view except = "") const;
+  std::string Conflict(const Subnet6& subnet, std::string_view except = "") const;
+  // Of either subnet of a network, with others than its own bridge.
+  std::string Conflict(const NetworkRecord& network) const;
   uint32_t DefaultRouteMtu() const;  // 1500 if there is none
 };
 StatusOr<HostRoutes> ReadHostRoutes(kernel::Rtnetlink& rtnetlink);
@@ -35,14 +39,21 @@ struct SubnetSource {
 };
 // kFailedPrecondition "subnet_conflict" if there is none.
 StatusOr<Subnet> NextFreeSubnet(const HostRoutes& routes, const SubnetSource& source);
+// A random one.
+Subnet6 FreeSubnet6(const HostRoutes& routes, const State& state);
 // For the default network on `bridge`: `configured` if it is free, else `previous` if that is,
 // else the next free one.
 StatusOr<Subnet> ChooseSubnet(const HostRoutes& routes, const Subnet& configured,
                               const Subnet& previous, const SubnetSource& source = {},
                               std::string_view bridge = "");
 
-// Creates or repairs the bridge: its kind, state, MTU, gateway address and route_localnet, and
-// net.ipv4.ip_forward. Links of leases are ports of it again if it had to be created.
+// Whether this kernel has IPv6; kInternal "unsupported_by_host" if not.
+Status CheckHostHasIpv6();
+
+// Creates or repairs the bridge: its kind, state, MTU, gateway addresses and route_localnet, and
+// forwarding: net.ipv4.ip_forward, and with an IPv6 subnet that of the bridge and, unless the
+// network is internal, net.ipv6.conf.all.forwarding. Links of leases are ports of it again if it
+// had to be created.
 Status EnsureBridge(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network, uint32_t mtu);
 // Whether there is nothing for EnsureBridge to do, as far as a few cheap questions tell.
 StatusOr<bool> BridgeIsIntact(kernel::Rtnetlink& rtnetlink, const NetworkRecord& network);

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "core/check.h"
@@ -43,21 +44,38 @@ constexpr const char* kInside = "inside";  // bridge . bridge
 constexpr const char* kResolvers = "resolvers";
 constexpr const char* kResolverPorts = "resolver-ports";
 constexpr uint16_t kDnsPort = 53;
+// link . MAC . address
 constexpr const char* kEndpoints = "endpoints";
+constexpr const char* kEndpoints6 = "endpoints6";
 
 // Chain priorities, as nft names them.
 constexpr int32_t kRaw = -300, kDstNat = -100, kFilter = 0, kSrcNat = 100;
 
 // nft's numbers of data types, for those who list the sets.
-constexpr uint32_t kTypeIpv4 = 7, kTypeEther = 9, kTypeProtocol = 12, kTypeService = 13,
-                   kTypeIfname = 41;
+constexpr uint32_t kTypeIpv4 = 7, kTypeIpv6 = 8, kTypeEther = 9, kTypeProtocol = 12,
+                   kTypeService = 13, kTypeIfname = 41;
 constexpr uint32_t Concat(uint32_t a, uint32_t b) { return a << 6 | b; }
 constexpr uint32_t Concat(uint32_t a, uint32_t b, uint32_t c) { return Concat(Concat(a, b), c); }
 
 // Offsets in headers.
-constexpr uint32_t kIpSource = 12, kIpDestination = 16, kDestinationPort = 2;
+constexpr uint32_t kDestinationPort = 2;
 constexpr uint32_t kEtherSource = 6, kEtherType = 12;
 constexpr uint32_t kArpSenderMac = 8, kArpSenderIp = 14;
+constexpr uint32_t kAdvertisedTarget = 8;  // of a neighbour advertisement
+
+// ICMPv6 types (RFC 4861).
+constexpr uint8_t kRouterAdvertisement = 134, kNeighbourAdvertisement = 136, kRedirect = 137;
+
+// What differs between the tables of IPv4 and IPv6. A register has 4 bytes.
+struct IpVersion {
+  NftFamily family;
+  uint32_t type, bytes;          // of an address
+  uint32_t source, destination;  // offsets in the header
+  const char* endpoints;
+  uint32_t registers() const { return bytes / 4; }
+};
+constexpr IpVersion kIpv4 = {NftFamily::kIp, kTypeIpv4, 4, 12, 16, kEndpoints};
+constexpr IpVersion kIpv6 = {NftFamily::kIp6, kTypeIpv6, 16, 8, 24, kEndpoints6};
 
 template <typename T>
 std::string Bytes(T value) {
@@ -66,6 +84,7 @@ std::string Bytes(T value) {
   return bytes;
 }
 std::string NetBytes(Ipv4 address) { return Bytes(htonl(address)); }
+std::string NetBytes(const Ipv6& address) { return std::string(address.begin(), address.end()); }
 // A port in a concatenation is padded to a register.
 std::string PortBytes(uint16_t port) { return Bytes(htons(port)) + std::string(2, '\0'); }
 std::string ProtocolBytes(uint8_t protocol) {
@@ -90,10 +109,21 @@ Expressions Interface(uint32_t key, bool equal, std::string_view name) {
 Expressions InterfaceIn(uint32_t key, const char* set) {
   return {kernel::NftMeta{key, 0}, kernel::NftLookup{set, 0}};
 }
-Expressions AddressIn(uint32_t offset, const Subnet& subnet) {
-  return {kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, offset, 4, 0},
-          kernel::NftMask{0, 0, NetBytes(subnet.mask())},
-          kernel::NftCompare{0, true, NetBytes(subnet.base)}};
+// Addresses with a prefix in common, as bytes.
+struct Range {
+  std::string base{}, mask{};
+};
+Range RangeOf(const Subnet& subnet) { return {NetBytes(subnet.base), NetBytes(subnet.mask())}; }
+Range RangeOf(const Subnet6& subnet) {
+  std::string mask;
+  for (int left = subnet.prefix_length; mask.size() < subnet.base.size(); left -= 8) {
+    mask += static_cast<char>(0xff00 >> std::clamp(left, 0, 8));
+  }
+  return {NetBytes(subnet.base), mask};
+}
+Expressions AddressIn(const IpVersion& ip, uint32_t offset, const Range& range) {
+  return {kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, offset, ip.bytes, 0},
+          kernel::NftMask{0, 0, range.mask}, kernel::NftCompare{0, true, range.base}};
 }
 Expressions ConntrackHas(uint32_t key, uint32_t bits) {
   return {kernel::NftConntrack{key, 0}, kernel::NftMask{0, 0, Bytes(bits)},
@@ -104,58 +134,78 @@ Expressions EtherTypeIs(uint16_t type) {
           kernel::NftCompare{0, true, Bytes(htons(type))}};
 }
 // link . MAC . address, each from where it is in the packet.
-Expressions SenderIsKnown(uint32_t mac_base, uint32_t mac_offset, uint32_t ip_offset) {
+Expressions SenderIsKnown(const IpVersion& ip, uint32_t mac_base, uint32_t mac_offset,
+                          uint32_t ip_base, uint32_t ip_offset) {
   return {kernel::NftMeta{NFT_META_IIFNAME, 0}, kernel::NftPayload{mac_base, mac_offset, 6, 4},
-          kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, ip_offset, 4, 6},
-          kernel::NftLookup{kEndpoints, 0}};
+          kernel::NftPayload{ip_base, ip_offset, ip.bytes, 6}, kernel::NftLookup{ip.endpoints, 0}};
+}
+Expressions Icmpv6Is(uint8_t type) {
+  return {kernel::NftMeta{NFT_META_L4PROTO, 0},
+          kernel::NftCompare{0, true, std::string(1, static_cast<char>(IPPROTO_ICMPV6))},
+          kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, 0},
+          kernel::NftCompare{0, true, std::string(1, static_cast<char>(type))}};
 }
 Expressions Accept() { return {kernel::NftVerdict{true}}; }
 Expressions Drop() { return {kernel::NftVerdict{false}}; }
 Expressions Masquerade() { return {kernel::NftMasquerade{}}; }
 
-constexpr Subnet kLoopback = {0x7f000000, 8};
-
-// address . protocol . port of the destination, in three registers.
-Expressions Destination(uint32_t to) {
-  return {kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, kIpDestination, 4, to},
-          kernel::NftMeta{NFT_META_L4PROTO, to + 1},
-          kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, to + 2}};
+Range Loopback(const IpVersion& ip) {
+  Subnet6 host = {{}, 128};
+  host.base.back() = 1;
+  return ip.family == NftFamily::kIp ? RangeOf(Subnet{0x7f000000, 8}) : RangeOf(host);
 }
 
-void AddDnatRules(const char* chain, NftTable* table) {
+// address . protocol . port of the destination, each in registers of its own.
+Expressions Destination(const IpVersion& ip, uint32_t to) {
+  const uint32_t behind = to + ip.registers();
+  return {kernel::NftPayload{NFT_PAYLOAD_NETWORK_HEADER, ip.destination, ip.bytes, to},
+          kernel::NftMeta{NFT_META_L4PROTO, behind},
+          kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, behind + 1}};
+}
+
+// To the value that the key in the registers from 0 on has in the map.
+Expressions DnatBy(const IpVersion& ip, const char* map) {
+  return {kernel::NftMapLookup{map, 0, 0}, kernel::NftDnat{0, ip.registers(), ip.family}};
+}
+
+void AddDnatRules(const IpVersion& ip, const char* chain, NftTable* table) {
   // Only for an address of the host: traffic that merely passes through is left alone.
   const Expressions to_host = {kernel::NftDestinationType{0},
                                kernel::NftCompare{0, true, Bytes(uint32_t{RTN_LOCAL})}};
   table->rules.push_back(
       {chain, "left to the host",
-       to_host + Destination(0) + Expressions{kernel::NftLookup{kSpared, 0}} + Accept()});
+       to_host + Destination(ip, 0) + Expressions{kernel::NftLookup{kSpared, 0}} + Accept()});
   table->rules.push_back(
-      {chain, "published on one address",
-       to_host + Destination(0) +
-           Expressions{kernel::NftMapLookup{kPublishedOn, 0, 0}, kernel::NftDnat{0, 1}}});
+      {chain, "published on one address", to_host + Destination(ip, 0) + DnatBy(ip, kPublishedOn)});
   table->rules.push_back(
       {chain, "published on all addresses",
        to_host +
            Expressions{kernel::NftMeta{NFT_META_L4PROTO, 0},
-                       kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, 1},
-                       kernel::NftMapLookup{kPublished, 0, 0}, kernel::NftDnat{0, 1}}});
+                       kernel::NftPayload{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, 1}} +
+           DnatBy(ip, kPublished)});
 }
 
-NftTable PlanIpTable(const State& state) {
+// The subnet of a network in this version; none if it has none.
+std::optional<Range> SubnetOf(const IpVersion& ip, const NetworkRecord& network) {
+  if (ip.family == NftFamily::kIp) return RangeOf(network.subnet);
+  return network.subnet6 ? std::optional(RangeOf(*network.subnet6)) : std::nullopt;
+}
+
+NftTable PlanIpTable(const IpVersion& ip, const State& state) {
   NftTable table;
-  table.family = NftFamily::kIp;
+  table.family = ip.family;
   table.name = kFirewallTable;
-  const uint32_t target = Concat(kTypeIpv4, kTypeService);
+  const uint32_t target = Concat(ip.type, kTypeService);
+  const uint32_t destination = Concat(ip.type, kTypeProtocol, kTypeService);
   table.sets = {
-      {kPublished, Concat(kTypeProtocol, kTypeService), 8, target, 8},
-      {kPublishedOn, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, target, 8},
-      {kSpared, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, 0, 0},
+      {kPublished, Concat(kTypeProtocol, kTypeService), 8, target, ip.bytes + 4},
+      {kPublishedOn, destination, ip.bytes + 8, target, ip.bytes + 4},
+      {kSpared, destination, ip.bytes + 8, 0, 0},
       {kBridges, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
       {kInternal, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
       {kInside, Concat(kTypeIfname, kTypeIfname), 2 * IFNAMSIZ, 0, 0},
-      {kResolvers, Concat(kTypeIfname, Concat(kTypeIpv4, kTypeProtocol, kTypeService)),
-       IFNAMSIZ + 12, target, 8},
-      {kResolverPorts, Concat(kTypeIpv4, kTypeProtocol, kTypeService), 12, 0, 0},
+      {kResolvers, Concat(kTypeIfname, destination), IFNAMSIZ + ip.bytes + 8, target, ip.bytes + 4},
+      {kResolverPorts, destination, ip.bytes + 8, 0, 0},
   };
   table.chains = {
       {"guard", "filter", NF_INET_PRE_ROUTING, kRaw},
@@ -169,21 +219,26 @@ NftTable PlanIpTable(const State& state) {
   // Before connection tracking, so replies to connections from the host's loopback still carry
   // the bridge's address. route_localnet and DNAT would otherwise let neighbours and containers
   // reach what listens or is published on loopback only (CVE-2020-8558).
-  table.rules.push_back(
-      {"guard", "to loopback from outside",
-       Interface(NFT_META_IIFNAME, false, "lo") + AddressIn(kIpDestination, kLoopback) + Drop()});
+  table.rules.push_back({"guard", "to loopback from outside",
+                         Interface(NFT_META_IIFNAME, false, "lo") +
+                             AddressIn(ip, ip.destination, Loopback(ip)) + Drop()});
   table.rules.push_back(
       {"guard", "from loopback out of a container",
-       InterfaceIn(NFT_META_IIFNAME, kBridges) + AddressIn(kIpSource, kLoopback) + Drop()});
-  table.rules.push_back(
-      {"prerouting", "name server",
-       Expressions{kernel::NftMeta{NFT_META_IIFNAME, 0}} + Destination(4) +
-           Expressions{kernel::NftMapLookup{kResolvers, 0, 0}, kernel::NftDnat{0, 1}}});
-  AddDnatRules("prerouting", &table);
-  AddDnatRules("output", &table);
+       InterfaceIn(NFT_META_IIFNAME, kBridges) + AddressIn(ip, ip.source, Loopback(ip)) + Drop()});
+  table.rules.push_back({"prerouting", "name server",
+                         Expressions{kernel::NftMeta{NFT_META_IIFNAME, 0}} + Destination(ip, 4) +
+                             DnatBy(ip, kResolvers)});
+  AddDnatRules(ip, "prerouting", &table);
+  if (ip.family == NftFamily::kIp6) {
+    // There is no route_localnet for IPv6, and a reply that is translated back to ::1 before the
+    // bridge is dropped (br_netfilter). A refusal lets clients of 'localhost' go on to 127.0.0.1.
+    table.rules.push_back({"output", "to the host's loopback",
+                           AddressIn(ip, ip.destination, Loopback(ip)) + Accept()});
+  }
+  AddDnatRules(ip, "output", &table);
   table.rules.push_back(
       {"input", "name server of another network",
-       Destination(0) +
+       Destination(ip, 0) +
            Expressions{kernel::NftLookup{kResolverPorts, 0}, kernel::NftConntrack{NFT_CT_STATUS, 0},
                        kernel::NftMask{0, 0, Bytes(uint32_t{IPS_DST_NAT})},
                        kernel::NftCompare{0, true, Bytes(uint32_t{0})}} +
@@ -207,8 +262,9 @@ NftTable PlanIpTable(const State& state) {
                          InterfaceIn(NFT_META_OIFNAME, kBridges) + Drop()});
 
   for (const NetworkRecord& network : state.networks) {
-    if (network.internal) continue;
-    const Expressions from_subnet = AddressIn(kIpSource, network.subnet);
+    const std::optional<Range> subnet = SubnetOf(ip, network);
+    if (network.internal || !subnet) continue;
+    const Expressions from_subnet = AddressIn(ip, ip.source, *subnet);
     table.rules.push_back(
         {"postrouting", "leaving " + network.bridge,
          from_subnet + Interface(NFT_META_OIFNAME, false, network.bridge) + Masquerade()});
@@ -217,13 +273,35 @@ NftTable PlanIpTable(const State& state) {
                            from_subnet + Interface(NFT_META_OIFNAME, true, network.bridge) +
                                ConntrackHas(NFT_CT_STATUS, IPS_DST_NAT) + Masquerade()});
   }
-  table.rules.push_back(
-      {"postrouting", "from the host's loopback",
-       InterfaceIn(NFT_META_OIFNAME, kBridges) + AddressIn(kIpSource, kLoopback) + Masquerade()});
+  table.rules.push_back({"postrouting", "from the host's loopback",
+                         InterfaceIn(NFT_META_OIFNAME, kBridges) +
+                             AddressIn(ip, ip.source, Loopback(ip)) + Masquerade()});
   return table;
 }
 
-NftTable PlanBridgeTable() {
+// What a container may send as IPv6 packets.
+void AddIpv6Spoofing(NftTable* table) {
+  table->sets.push_back(
+      {kEndpoints6, Concat(kTypeIfname, kTypeEther, kTypeIpv6), IFNAMSIZ + 8 + kIpv6.bytes, 0, 0});
+  const Expressions is_ipv6 = EtherTypeIs(ETH_P_IPV6);
+  const Expressions own_source = SenderIsKnown(kIpv6, NFT_PAYLOAD_LL_HEADER, kEtherSource,
+                                               NFT_PAYLOAD_NETWORK_HEADER, kIpv6.source);
+  const auto add = [&](const char* comment, Expressions expressions) {
+    table->rules.push_back({"spoofing", comment, is_ipv6 + std::move(expressions)});
+  };
+  add("router advertisement", Icmpv6Is(kRouterAdvertisement) + Drop());
+  add("redirect", Icmpv6Is(kRedirect) + Drop());
+  // What ARP is for IPv4: nobody answers for another's address.
+  add("own addresses in advertisements",
+      Icmpv6Is(kNeighbourAdvertisement) + own_source +
+          SenderIsKnown(kIpv6, NFT_PAYLOAD_LL_HEADER, kEtherSource, NFT_PAYLOAD_TRANSPORT_HEADER,
+                        kAdvertisedTarget) +
+          Accept());
+  add("other advertisement", Icmpv6Is(kNeighbourAdvertisement) + Drop());
+  add("own IPv6 addresses", own_source + Accept());
+}
+
+NftTable PlanBridgeTable(bool ipv6) {
   NftTable table;
   table.family = NftFamily::kBridge;
   table.name = kFirewallTable;
@@ -235,54 +313,77 @@ NftTable PlanBridgeTable() {
                    kernel::NftCompare{0, false, Bytes(kContainerLinkGroup)}} +
            Accept()},
       {"spoofing", "own addresses",
-       EtherTypeIs(ETH_P_IP) + SenderIsKnown(NFT_PAYLOAD_LL_HEADER, kEtherSource, kIpSource) +
+       EtherTypeIs(ETH_P_IP) +
+           SenderIsKnown(kIpv4, NFT_PAYLOAD_LL_HEADER, kEtherSource, NFT_PAYLOAD_NETWORK_HEADER,
+                         kIpv4.source) +
            Accept()},
       {"spoofing", "own addresses in ARP",
-       EtherTypeIs(ETH_P_ARP) + SenderIsKnown(NFT_PAYLOAD_LL_HEADER, kEtherSource, kArpSenderIp) +
-           SenderIsKnown(NFT_PAYLOAD_NETWORK_HEADER, kArpSenderMac, kArpSenderIp) + Accept()},
-      {"spoofing", "anything else", Drop()},
+       EtherTypeIs(ETH_P_ARP) +
+           SenderIsKnown(kIpv4, NFT_PAYLOAD_LL_HEADER, kEtherSource, NFT_PAYLOAD_NETWORK_HEADER,
+                         kArpSenderIp) +
+           SenderIsKnown(kIpv4, NFT_PAYLOAD_NETWORK_HEADER, kArpSenderMac,
+                         NFT_PAYLOAD_NETWORK_HEADER, kArpSenderIp) +
+           Accept()},
   };
+  if (ipv6) AddIpv6Spoofing(&table);
+  table.rules.push_back({"spoofing", "anything else", Drop()});
   return table;
 }
 
-struct Elements {
-  std::vector<NftElement> published{}, published_on{}, spared{}, endpoints{};
+struct SetElements {
+  NftFamily family;
+  const char* set;
+  std::vector<NftElement> elements;
 };
 
 std::string ProtocolOf(const PortMapping& port) {
   return ProtocolBytes(port.protocol == PortMapping::Protocol::kUdp ? IPPROTO_UDP : IPPROTO_TCP);
 }
 
-Elements PlanElements(const Lease& lease) {
-  Elements elements;
+// Of one version: `own` is the container's address in it, `on_all` how host_ip says all addresses.
+template <typename Address>
+void PlanPublished(const Lease& lease, const IpVersion& ip, const Address& own,
+                   std::string_view on_all, std::optional<Address> (*parse)(std::string_view),
+                   std::vector<SetElements>* all) {
+  std::vector<NftElement> published, published_on, spared;
   for (const PortMapping& port : lease.ports) {
     const std::string key = ProtocolOf(port) + PortBytes(port.host_port);
-    const std::string target = NetBytes(lease.address) + PortBytes(port.container_port);
-    if (const auto host = ParseIpv4(port.host_ip)) {
-      elements.published_on.push_back({NetBytes(*host) + key, target});
-    } else {
-      elements.published.push_back({key, target});
+    const std::string target = NetBytes(own) + PortBytes(port.container_port);
+    if (port.host_ip == on_all) {
+      published.push_back({key, target});
+    } else if (const auto host = parse(port.host_ip)) {
+      published_on.push_back({NetBytes(*host) + key, target});
     }
   }
   for (const PortMapping& port : lease.spared) {
-    elements.spared.push_back({NetBytes(ParseIpv4(port.host_ip).value_or(0)) + ProtocolOf(port) +
-                                   PortBytes(port.host_port),
-                               ""});
+    if (const auto host = parse(port.host_ip)) {
+      spared.push_back({NetBytes(*host) + ProtocolOf(port) + PortBytes(port.host_port), ""});
+    }
   }
-  const kernel::MacAddress& mac = lease.mac;
-  elements.endpoints.push_back({InterfaceBytes(HostLinkName(lease.container, lease.index)) +
-                                    std::string(mac.begin(), mac.end()) + std::string(2, '\0') +
-                                    NetBytes(lease.address),
-                                ""});
-  return elements;
+  all->push_back({ip.family, kPublished, std::move(published)});
+  all->push_back({ip.family, kPublishedOn, std::move(published_on)});
+  all->push_back({ip.family, kSpared, std::move(spared)});
 }
 
-template <typename Change>
-void ForEachSet(const Elements& elements, Change change) {
-  change(NftFamily::kIp, kPublished, elements.published);
-  change(NftFamily::kIp, kPublishedOn, elements.published_on);
-  change(NftFamily::kIp, kSpared, elements.spared);
-  change(NftFamily::kBridge, kEndpoints, elements.endpoints);
+std::vector<SetElements> PlanElements(const Lease& lease) {
+  std::vector<SetElements> all;
+  const std::string sender = InterfaceBytes(HostLinkName(lease.container, lease.index)) +
+                             std::string(lease.mac.begin(), lease.mac.end()) + std::string(2, '\0');
+  PlanPublished(lease, kIpv4, lease.address, "", ParseIpv4, &all);
+  all.push_back({NftFamily::kBridge, kEndpoints, {{sender + NetBytes(lease.address), ""}}});
+  if (lease.address6) {
+    PlanPublished(lease, kIpv6, *lease.address6, kAllIpv6, ParseIpv6, &all);
+    all.push_back({NftFamily::kBridge,
+                   kEndpoints6,
+                   {{sender + NetBytes(*lease.address6), ""},
+                    {sender + NetBytes(LinkLocalFor(lease.mac)), ""}}});
+  }
+  return all;
+}
+
+bool HasIpv6(const State& state) {
+  return std::any_of(state.networks.begin(), state.networks.end(),
+                     [](const auto& network) { return network.subnet6.has_value(); });
 }
 
 NftSet& FindSet(std::vector<NftTable>& tables, NftFamily family, std::string_view name) {
@@ -300,32 +401,47 @@ NftSet& FindSet(std::vector<NftTable>& tables, NftFamily family, std::string_vie
 }  // namespace
 
 std::vector<NftTable> PlanFirewall(const State& state) {
-  std::vector<NftTable> tables = {PlanIpTable(state), PlanBridgeTable()};
+  const bool ipv6 = HasIpv6(state);
+  std::vector<NftTable> tables = {PlanIpTable(kIpv4, state), PlanBridgeTable(ipv6)};
+  if (ipv6) tables.push_back(PlanIpTable(kIpv6, state));
   for (const NetworkRecord& network : state.networks) {
     const std::string bridge = InterfaceBytes(network.bridge);
-    const auto add = [&](const char* set, NftElement element) {
-      FindSet(tables, NftFamily::kIp, set).elements.push_back(std::move(element));
+    const auto add_to = [&](NftFamily family, const std::string& gateway) {
+      const auto add = [&](const char* set, NftElement element) {
+        FindSet(tables, family, set).elements.push_back(std::move(element));
+      };
+      add(kBridges, {bridge, ""});
+      add(kInside, {bridge + bridge, ""});
+      if (network.internal) add(kInternal, {bridge, ""});
+      for (const uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
+        if (network.resolver_port == 0) break;
+        const std::string bytes = ProtocolBytes(protocol);
+        add(kResolvers, {bridge + gateway + bytes + PortBytes(kDnsPort),
+                         gateway + PortBytes(network.resolver_port)});
+        add(kResolverPorts, {gateway + bytes + PortBytes(network.resolver_port), ""});
+      }
     };
-    add(kBridges, {bridge, ""});
-    add(kInside, {bridge + bridge, ""});
-    if (network.internal) add(kInternal, {bridge, ""});
-    for (const uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP}) {
-      if (network.resolver_port == 0) break;
-      const std::string gateway = NetBytes(network.gateway), bytes = ProtocolBytes(protocol);
-      add(kResolvers, {bridge + gateway + bytes + PortBytes(kDnsPort),
-                       gateway + PortBytes(network.resolver_port)});
-      add(kResolverPorts, {gateway + bytes + PortBytes(network.resolver_port), ""});
-    }
+    add_to(NftFamily::kIp, NetBytes(network.gateway));
+    if (network.subnet6) add_to(NftFamily::kIp6, NetBytes(network.subnet6->gateway()));
     for (const Lease& lease : network.leases) {
-      ForEachSet(PlanElements(lease),
-                 [&](NftFamily family, const char* name, const std::vector<NftElement>& elements) {
-                   std::vector<NftElement>& all = FindSet(tables, family, name).elements;
-                   all.insert(all.end(), elements.begin(), elements.end());
-                 });
+      for (SetElements& planned : PlanElements(lease)) {
+        std::vector<NftElement>& all = FindSet(tables, planned.family, planned.set).elements;
+        std::move(planned.elements.begin(), planned.elements.end(), std::back_inserter(all));
+      }
     }
   }
   return tables;
 }
+
+namespace {
+
+// If there is one: a kernel without IPv6 knows nothing of such tables.
+void DeleteIpv6Table(kernel::Nftables& nftables, kernel::NftTransaction* change) {
+  const auto rules = nftables.ListRules(NftFamily::kIp6, kFirewallTable);
+  if (rules.ok() && !rules->empty()) change->DeleteTable(NftFamily::kIp6, kFirewallTable);
+}
+
+}  // namespace
 
 StatusOr<kernel::Nftables*> Firewall::Opened() {
   if (!nftables_.has_value()) {
@@ -340,6 +456,7 @@ Status Firewall::Replace(const State& state) {
   for (const NftTable& table : PlanFirewall(state)) change.ReplaceTable(table);
   const absl::MutexLock lock(&mutex_);
   MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  if (!HasIpv6(state)) DeleteIpv6Table(*nftables, &change);
   MBX_ASSIGN_OR_RETURN(const uint32_t before, nftables->Generation());
   MBX_RETURN_IF_ERROR(nftables->Commit(change).WithContext("set up the firewall"));
   MBX_ASSIGN_OR_RETURN(const uint32_t after, nftables->Generation());
@@ -392,6 +509,7 @@ Status Firewall::Delete() {
   change.DeleteTable(NftFamily::kBridge, kFirewallTable);
   const absl::MutexLock lock(&mutex_);
   MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
+  DeleteIpv6Table(*nftables, &change);
   intact_generation_.reset();
   return nftables->Commit(change).WithContext("remove the firewall");
 }
@@ -409,35 +527,32 @@ Status Firewall::CommitElements(kernel::NftTransaction& change) {
 
 Status Firewall::Add(const Lease& lease) {
   kernel::NftTransaction change;
-  ForEachSet(PlanElements(lease),
-             [&](NftFamily family, const char* set, const std::vector<NftElement>& elements) {
-               change.AddElements(family, kFirewallTable, set, elements);
-             });
+  for (const SetElements& planned : PlanElements(lease)) {
+    change.AddElements(planned.family, kFirewallTable, planned.set, planned.elements);
+  }
   const absl::MutexLock lock(&mutex_);
   return CommitElements(change);
 }
 
 Status Firewall::Remove(const Lease& lease) {
-  const Elements elements = PlanElements(lease);
+  const std::vector<SetElements> all = PlanElements(lease);
   kernel::NftTransaction change;
-  ForEachSet(elements, [&](NftFamily family, const char* set, const std::vector<NftElement>& all) {
-    change.DeleteElements(family, kFirewallTable, set, all);
-  });
+  for (const SetElements& planned : all) {
+    change.DeleteElements(planned.family, kFirewallTable, planned.set, planned.elements);
+  }
   const absl::MutexLock lock(&mutex_);
   const Status status = CommitElements(change);
   if (status.sys_errno() != ENOENT) return status;
 
   // Something is gone already, and a transaction is all or nothing: what is left, one by one.
-  std::vector<kernel::NftTransaction> singles;
-  ForEachSet(elements, [&](NftFamily family, const char* set, const std::vector<NftElement>& all) {
-    for (const NftElement& element : all) {
-      singles.emplace_back().DeleteElements(family, kFirewallTable, set, {element});
-    }
-  });
   Status first_error;
-  for (kernel::NftTransaction& single : singles) {
-    const Status removed = CommitElements(single);
-    if (removed.sys_errno() != ENOENT && first_error.ok()) first_error = removed;
+  for (const SetElements& planned : all) {
+    for (const NftElement& element : planned.elements) {
+      kernel::NftTransaction single;
+      single.DeleteElements(planned.family, kFirewallTable, planned.set, {element});
+      const Status removed = CommitElements(single);
+      if (removed.sys_errno() != ENOENT && first_error.ok()) first_error = removed;
+    }
   }
   return first_error;
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The firewall of all bridge networks: two nftables tables named `minibox`.
+// The firewall of all bridge networks: nftables tables named `minibox`, that of `ip6` only as long
+// as a network has IPv6, with the same chains for its addresses.
 //
-//   ip      guard        nobody but the host reaches 127.0.0.0/8, over any link
+//   ip, ip6 guard        nobody but the host reaches 127.0.0.0/8, over any link
 //           prerouting   published ports and name servers of packets that arrive: DNAT by map
 //           output       published ports of the host's own connections, loopback included
 //           input        a name server answers its own network only
 //           forward      into a bridge only replies, published ports and neighbours; out of an
 //                        internal one nothing else
 //           postrouting  masquerade: out of a subnet, from loopback, hairpin
-//   bridge  spoofing     a container sends only with its own MAC and IPv4 address, no IPv6
+//   bridge  spoofing     a container sends only with its own MAC and IP addresses, answers only
+//                        for them, and is no router
 //
 // What belongs to a container is only elements of maps and sets, so that neither the cost of a
 // packet nor that of a start grows with the number of containers and ports. The tables are
@@ -38,7 +40,7 @@ std::vector<kernel::NftTable> PlanFirewall(const State& state);
 // Thread-safe.
 class Firewall {
  public:
-  // Both tables get exactly what the records say, in one transaction.
+  // The tables get exactly what the records say, in one transaction.
   Status Replace(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether all rules are there. Elements are not looked at. Costs next to nothing if nobody else
   // changed the firewall since the last call.

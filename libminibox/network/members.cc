@@ -58,15 +58,20 @@ bool TakeOverPorts(const std::vector<PortMapping>& ports, State* state) {
   return any;
 }
 
-// Of all links; none if they cannot be read.
-std::vector<network::Ipv4> HostAddresses() {
-  std::vector<network::Ipv4> found;
+// Of all links; none if they cannot be read. Link-local ones mean nothing without their link.
+std::vector<std::string> HostAddresses() {
+  std::vector<std::string> found;
   auto rtnetlink = kernel::Rtnetlink::Open();
   if (!rtnetlink.ok()) return found;
-  const auto addresses = rtnetlink->ListAddresses(0);
-  for (const kernel::Address& address :
-       addresses.ok() ? *addresses : std::vector<kernel::Address>()) {
-    found.push_back(address.address);
+  if (const auto addresses = rtnetlink->ListAddresses(0); addresses.ok()) {
+    for (const kernel::Address& each : *addresses) {
+      found.push_back(network::FormatIpv4(each.address));
+    }
+  }
+  if (const auto addresses = rtnetlink->ListAddresses6(0); addresses.ok()) {
+    for (const kernel::Address6& each : *addresses) {
+      if (!network::IsLinkLocal(each.address)) found.push_back(network::FormatIpv6(each.address));
+    }
   }
   return found;
 }
@@ -100,6 +105,9 @@ StatusOr<std::vector<std::string>> Network::Impl::OnBridges::NetworksOf(
     return core::InvalidArgument("network", "has too many entries");
   }
   const NetworkRecord* first = state.Find(names.front());
+  if (first != nullptr ? !first->subnet6 : !options_.ipv6) {
+    MBX_RETURN_IF_ERROR(network::CheckNoIpv6(request.ports, names.front()));
+  }
   if (first != nullptr && first->internal && !request.ports.empty()) {
     return core::InvalidArgument(
         "ports", core::StrCat("network '", names.front(), "' is internal and publishes no ports"));
@@ -121,6 +129,7 @@ Status Network::Impl::OnBridges::ChooseAddress(std::string_view container, const
                      : network::TakeAddress(record->subnet, taken, wanted, &record->pool);
   if (!address.ok()) return address.status();
   lease->address = *address;
+  lease->address6 = record->Address6For(*address);
   lease->mac = network::MacFor(*address);
   if (own != nullptr && own->mac) lease->mac = *own->mac;
   if (!mac.empty()) {
@@ -225,7 +234,7 @@ StatusOr<network::Reservation> Network::Impl::OnBridges::Reserve(
   MBX_ASSIGN_OR_RETURN(network::BoundPorts bound,
                        network::BindPorts(
                            ports, [&](const PortMapping& port) { return HolderOf(state, port); },
-                           api, HostAddresses));
+                           api, HostAddresses, state.Find(names.front())->subnet6.has_value()));
   stale_entries |= TakeOverPorts(bound.ports, &state);
 
   std::vector<Lease> leases;

@@ -45,6 +45,9 @@ struct Endpoint {
   std::vector<PortMapping> ports{};  // host ports filled in
   int index = 0;                     // of eth<index>
   bool default_route = true;
+  // Empty without IPv6.
+  std::string ip6{}, gateway6{};
+  int prefix_length6 = 64;
 };
 
 // An address and host ports that belong to a container before its namespace exists.
@@ -59,7 +62,8 @@ struct Reservation {
 };
 
 // (key, value) of the sysctls that the namespace of a container on a bridge needs before
-// Attach, in the form of LaunchSpec::sysctls: IPv6 is off on its interfaces (spec §13.1).
+// Attach, in the form of LaunchSpec::sysctls: IPv6 is off on its interfaces (spec §13.1), until
+// Attach turns it on where the network has it.
 std::vector<std::pair<std::string, std::string>> NamespaceSysctls();
 
 struct LiveContainer {

@@ -23,7 +23,7 @@ using network::Subnet;
 
 constexpr size_t kMaxName = 64;
 constexpr size_t kMaxNetworks = 1000;
-constexpr uint32_t kLeastMtu = 68, kGreatestMtu = 65535;
+constexpr uint32_t kLeastMtu = 68, kLeastMtuOfIpv6 = 1280, kGreatestMtu = 65535;
 constexpr int kIdDigits = 8;
 constexpr std::string_view kBridgePrefix = "mb-";
 constexpr size_t kMaxLabels = 1000, kMaxLabelKey = 256, kMaxLabelValue = 64 << 10;
@@ -86,10 +86,30 @@ Status CheckUsable(const Subnet& subnet) {
   return Status();
 }
 
-Status SubnetConflict(const Subnet& subnet, std::string_view with) {
+template <typename Net>
+Status SubnetConflict(std::string_view field, const Net& subnet, std::string_view with) {
   return core::FailedPrecondition("subnet_conflict",
                                   core::StrCat("subnet ", subnet.ToString(), " overlaps ", with))
-      .WithField("subnet");
+      .WithField(field);
+}
+
+Status ConflictWith(std::string_view field, const NetworkRecord& other, const auto& subnet) {
+  return SubnetConflict(field, subnet,
+                        core::StrCat("network '", other.name, "' on '", other.bridge, "'"));
+}
+
+// What goes beyond the subnet itself.
+Status CheckSubnet6(const NetworkRecord& record) {
+  if (128 - record.subnet6->prefix_length < 32 - record.subnet.prefix_length) {
+    return core::InvalidArgument("subnet6", core::StrCat("'", record.subnet6->ToString(),
+                                                         "' has fewer addresses than the subnet ",
+                                                         record.subnet.ToString()));
+  }
+  if (record.mtu != 0 && record.mtu < kLeastMtuOfIpv6) {
+    return core::InvalidArgument(
+        "mtu", core::StrCat("must be at least ", kLeastMtuOfIpv6, " on a network with IPv6"));
+  }
+  return Status();
 }
 
 }  // namespace
@@ -136,6 +156,10 @@ StatusOr<NetworkInfo> Network::Impl::OnBridges::Create(const NetworkSpec& spec) 
   } else if (!spec.gateway.empty()) {
     return core::InvalidArgument("gateway", "needs 'subnet'");
   }
+  if (!spec.subnet6.empty()) {
+    MBX_ASSIGN_OR_RETURN(record.subnet6, network::ParseSubnet6(spec.subnet6));
+  }
+  if (record.subnet6 || options_.ipv6) MBX_RETURN_IF_ERROR(network::CheckHostHasIpv6());
 
   MBX_ASSIGN_OR_RETURN(const core::FileLock lock, dir_.Lock());
   MBX_ASSIGN_OR_RETURN(State state, dir_.LoadOrSetAside());
@@ -153,19 +177,30 @@ StatusOr<NetworkInfo> Network::Impl::OnBridges::Create(const NetworkSpec& spec) 
   if (spec.subnet.empty()) {
     MBX_ASSIGN_OR_RETURN(record.subnet, network::NextFreeSubnet(routes, source));
   } else if (const std::string link = routes.Conflict(record.subnet); !link.empty()) {
-    return SubnetConflict(record.subnet, core::StrCat("a route of '", link, "'"));
+    return SubnetConflict("subnet", record.subnet, core::StrCat("a route of '", link, "'"));
   } else {
     for (const NetworkRecord& other : state.networks) {
       if (!other.subnet.Overlaps(record.subnet)) continue;
-      return SubnetConflict(record.subnet,
-                            core::StrCat("network '", other.name, "' on '", other.bridge, "'"));
+      return ConflictWith("subnet", other, record.subnet);
     }
     for (const Subnet& taken : source.taken) {
       if (!taken.Overlaps(record.subnet)) continue;
-      return SubnetConflict(record.subnet,
+      return SubnetConflict("subnet", record.subnet,
                             core::StrCat("the default network on '", options_.default_bridge, "'"));
     }
   }
+  if (!spec.subnet6.empty()) {
+    if (const std::string link = routes.Conflict(*record.subnet6); !link.empty()) {
+      return SubnetConflict("subnet6", *record.subnet6, core::StrCat("a route of '", link, "'"));
+    }
+    for (const NetworkRecord& other : state.networks) {
+      if (!other.subnet6 || !other.subnet6->Overlaps(*record.subnet6)) continue;
+      return ConflictWith("subnet6", other, *record.subnet6);
+    }
+  } else if (options_.ipv6) {
+    record.subnet6 = network::FreeSubnet6(routes, state);
+  }
+  if (record.subnet6) MBX_RETURN_IF_ERROR(CheckSubnet6(record));
   record.configured = record.subnet;
   MBX_ASSIGN_OR_RETURN(record.gateway, ParseGateway(spec.gateway, record.subnet));
   record.pool.next = record.subnet.first();

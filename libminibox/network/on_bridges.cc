@@ -56,12 +56,14 @@ NetworkInfo InfoOf(const NetworkRecord& network) {
   info.bridge = network.bridge;
   info.subnet = network.subnet.ToString();
   info.gateway = FormatIpv4(network.gateway);
+  if (network.subnet6) info.subnet6 = network.subnet6->ToString();
   info.internal = network.internal;
   info.dns = network.dns;
   info.mtu = network.mtu;
   info.labels = network.labels;
   for (const Lease& lease : network.leases) {
-    info.containers[lease.container] = {FormatIpv4(lease.address), FormatMac(lease.mac)};
+    info.containers[lease.container] = {FormatIpv4(lease.address), FormatMac(lease.mac),
+                                        lease.address6 ? FormatIpv6(*lease.address6) : ""};
   }
   return info;
 }
@@ -181,8 +183,11 @@ Status Network::Impl::OnBridges::PlanDefault(const network::HostRoutes& routes, 
                                                    : core::StrCat("a route of '", conflict, "'"),
                                   ", using ", chosen.ToString()));
   }
+  const bool keeps_ipv6 = options_.ipv6 && record->subnet6 &&
+                          routes.Conflict(*record->subnet6, options_.default_bridge).empty();
   if (chosen == record->subnet && record->configured == subnet_ &&
-      record->bridge == options_.default_bridge) {
+      record->bridge == options_.default_bridge &&
+      (keeps_ipv6 || (!options_.ipv6 && !record->subnet6))) {
     return Status();
   }
   MBX_RETURN_IF_ERROR(resolvers_.Stop(record));
@@ -191,6 +196,12 @@ Status Network::Impl::OnBridges::PlanDefault(const network::HostRoutes& routes, 
   replaced.subnet = chosen;
   replaced.gateway = chosen.gateway();
   replaced.pool.next = chosen.first();
+  if (keeps_ipv6) {
+    replaced.subnet6 = record->subnet6;
+  } else if (options_.ipv6) {
+    MBX_RETURN_IF_ERROR(network::CheckHostHasIpv6());
+    replaced.subnet6 = network::FreeSubnet6(routes, *state);
+  }
   // Addresses of another subnet are nobody's any more.
   for (const network::ReservedAddress& reserved : record->reserved) {
     if (!reserved.address || chosen.Contains(*reserved.address)) {
@@ -209,7 +220,8 @@ StatusOr<bool> Network::Impl::OnBridges::IsIntact(const std::vector<std::string>
     const NetworkRecord* record = state.Find(name);
     if (record == nullptr) return false;
     if (name == network::kDefaultNetwork && record->leases.empty() &&
-        (record->configured != subnet_ || record->bridge != options_.default_bridge)) {
+        (record->configured != subnet_ || record->bridge != options_.default_bridge ||
+         record->subnet6.has_value() != options_.ipv6)) {
       return false;
     }
     MBX_ASSIGN_OR_RETURN(const bool bridge, network::BridgeIsIntact(rtnetlink, *record));
@@ -230,7 +242,7 @@ Status Network::Impl::OnBridges::SetUp(Repair repair, const std::vector<std::str
     if (name == network::kDefaultNetwork) MBX_RETURN_IF_ERROR(PlanDefault(routes, state, changed));
     NetworkRecord* record = state->Find(name);
     if (record == nullptr) return network::NoSuchNetwork(name);
-    const std::string conflict = routes.Conflict(record->subnet, record->bridge);
+    const std::string conflict = routes.Conflict(*record);
     if (!conflict.empty() && record->leases.empty()) {
       // Its bridge would take traffic away from somebody who was here first.
       const Status overlap = core::FailedPrecondition(
@@ -394,7 +406,7 @@ StatusOr<std::vector<std::string>> Network::Impl::OnBridges::Warnings() {
   MBX_ASSIGN_OR_RETURN(kernel::Rtnetlink rtnetlink, kernel::Rtnetlink::Open());
   MBX_ASSIGN_OR_RETURN(const network::HostRoutes routes, network::ReadHostRoutes(rtnetlink));
   for (const NetworkRecord& record : state.networks) {
-    if (const std::string link = routes.Conflict(record.subnet, record.bridge); !link.empty()) {
+    if (const std::string link = routes.Conflict(record); !link.empty()) {
       warnings.push_back(core::StrCat("subnet ", record.subnet.ToString(), " of network '",
                                       record.name, "' overlaps a route of '", link, "'"));
     }

@@ -40,7 +40,8 @@ void AppendMembers(const NetworkRecord& network, std::string* text) {
   *text += core::StrCat("network ", network.name,
                         network.name == kDefaultNetwork ? " projects\n" : "\n");
   for (const Lease& lease : network.leases) {
-    *text += core::StrCat("container ", FormatIpv4(lease.address), " - ",
+    *text += core::StrCat("container ", FormatIpv4(lease.address), " ",
+                          lease.address6 ? FormatIpv6(*lease.address6) : "-", " ",
                           lease.project.empty() ? "-" : lease.project, " ", lease.container, "\n");
     for (const std::string& server : lease.dns) *text += core::StrCat("dns ", server, "\n");
     for (const std::string& name : lease.names) *text += core::StrCat("name ", name, "\n");
@@ -112,6 +113,10 @@ Status Resolvers::Start(const std::string& resolv_conf, NetworkRecord* network) 
   init::DnsServeMessage message = {};
   const uint32_t gateway = htonl(network->gateway);
   std::memcpy(message.ip, &gateway, sizeof message.ip);
+  if (network->subnet6) {
+    const Ipv6 gateway6 = network->subnet6->gateway();
+    std::memcpy(message.ip6, gateway6.data(), sizeof message.ip6);
+  }
   message.port = network->resolver_port;
   const std::string& file = FileOf(*network);
   if (file.size() >= sizeof message.records || resolv_conf.size() >= sizeof message.resolv_conf) {

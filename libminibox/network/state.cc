@@ -98,6 +98,10 @@ StatusOr<NetworkRecord> ParseNetwork(const json::Value& value) {
   if (!value.Get("gateway").empty()) {
     MBX_ASSIGN_OR_RETURN(network.gateway, GetIpv4(value, "gateway"));
   }
+  if (!value.Get("subnet6").empty()) {
+    MBX_ASSIGN_OR_RETURN(const std::string subnet6, value.GetString("subnet6"));
+    MBX_ASSIGN_OR_RETURN(network.subnet6, ParseSubnet6(subnet6));
+  }
   MBX_ASSIGN_OR_RETURN(network.id, value.GetString("id", ""));
   MBX_ASSIGN_OR_RETURN(network.internal, value.GetBool("internal", false));
   MBX_ASSIGN_OR_RETURN(network.dns, value.GetBool("dns", true));
@@ -229,6 +233,10 @@ bool NetworkRecord::HasMac(const kernel::MacAddress& mac, std::string_view excep
          });
 }
 
+std::optional<Ipv6> NetworkRecord::Address6For(Ipv4 address) const {
+  return subnet6 ? std::optional(subnet6->HostFor(address, subnet)) : std::nullopt;
+}
+
 const ReservedAddress* NetworkRecord::FindReserved(std::string_view container) const {
   for (const ReservedAddress& each : reserved) {
     if (each.container == container) return &each;
@@ -276,6 +284,7 @@ std::string FormatNetworks(const State& state) {
     out.Key("configured").String(network.configured.ToString());
     out.Key("subnet").String(network.subnet.ToString());
     out.Key("gateway").String(FormatIpv4(network.gateway));
+    if (network.subnet6) out.Key("subnet6").String(network.subnet6->ToString());
     out.Key("id").String(network.id);
     out.Key("internal").Bool(network.internal);
     out.Key("dns").Bool(network.dns);
@@ -350,6 +359,7 @@ Status ParseLeases(std::string_view text, std::string_view boot_id, State* state
     MBX_RETURN_IF_ERROR(ParseResolver(item.Get("resolver"), written_in == boot_id, network));
     for (const json::Value& value : item.Get("leases").Elements()) {
       MBX_ASSIGN_OR_RETURN(Lease lease, ParseLease(value));
+      lease.address6 = network->Address6For(lease.address);
       if (written_in == boot_id) {
         network->leases.push_back(std::move(lease));
       } else {

@@ -25,6 +25,7 @@
 #include "minibox/status.h"
 #include "network/ipam.h"
 #include "network/ipv4.h"
+#include "network/ipv6.h"
 
 namespace minibox::network {
 
@@ -41,6 +42,7 @@ struct Lease {
   std::string project{};
   std::vector<std::string> dns{};
   std::vector<std::string> host_names{};  // for hosts files
+  std::optional<Ipv6> address6{};         // follows from `address`; not written down
 };
 
 // An address that belongs to a container also while it does not run.
@@ -55,6 +57,7 @@ struct NetworkRecord {
   Subnet configured{};  // what was asked for when `subnet` was chosen
   Subnet subnet{};
   Ipv4 gateway = 0;
+  std::optional<Subnet6> subnet6{};
   std::string id{};  // 8 hex digits
   bool internal = false, dns = true;
   uint32_t mtu = 0;  // 0: that of the host's default route
@@ -69,6 +72,8 @@ struct NetworkRecord {
 
   // Addresses that `container` cannot have.
   std::vector<Ipv4> TakenFrom(std::string_view container) const;
+  // The IPv6 address that goes with an address; nullopt without IPv6.
+  std::optional<Ipv6> Address6For(Ipv4 address) const;
   bool HasMac(const kernel::MacAddress& mac, std::string_view except) const;
   const ReservedAddress* FindReserved(std::string_view container) const;
   const Lease* FindLease(std::string_view container) const;

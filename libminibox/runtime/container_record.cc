@@ -498,6 +498,7 @@ void WriteContainerInfo(const ContainerInfo& info, json::Writer& out) {
       out.Key("ip").String(network.ip);
       out.Key("mac").String(network.mac);
       out.Key("gateway").String(network.gateway);
+      WriteIfNotEmpty("ipv6", network.ipv6, out);
       out.EndObject();
     }
     out.EndObject();
@@ -586,6 +587,7 @@ StatusOr<ContainerRecord> ParseRecord(std::string_view text) {
     MBX_ASSIGN_OR_RETURN(network.ip, value.GetString("ip", ""));
     MBX_ASSIGN_OR_RETURN(network.mac, value.GetString("mac", ""));
     MBX_ASSIGN_OR_RETURN(network.gateway, value.GetString("gateway", ""));
+    MBX_ASSIGN_OR_RETURN(network.ipv6, value.GetString("ipv6", ""));
     if (network.ip == info.ip) {
       info.mac = network.mac;
       info.gateway = network.gateway;

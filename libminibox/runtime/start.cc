@@ -228,7 +228,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   info.gateway = endpoint.gateway;
   info.networks.clear();
   const auto attach = [&](const network::Endpoint& each) {
-    info.networks.push_back({each.network, each.ip, each.mac, each.gateway});
+    info.networks.push_back({each.network, each.ip, each.mac, each.gateway, each.ip6});
   };
   if (!endpoint.network.empty()) attach(endpoint);
   for (const network::Endpoint& further : reservation.further) attach(further);

@@ -66,6 +66,7 @@ void Write(json::Writer& writer, const ContainerInfo& info) {
     for (const auto& [name, network] : by_name) {
       writer.Key(name).BeginObject();
       writer.Key("ip").String(network->ip);
+      text("ipv6", network->ipv6);
       writer.Key("mac").String(network->mac);
       writer.Key("gateway").String(network->gateway);
       writer.EndObject();
@@ -154,6 +155,7 @@ StatusOr<ContainerInfo> Read(const json::Value& object) {
     MBX_ASSIGN_OR_RETURN(network.ip, value.GetString("ip", ""));
     MBX_ASSIGN_OR_RETURN(network.mac, value.GetString("mac", ""));
     MBX_ASSIGN_OR_RETURN(network.gateway, value.GetString("gateway", ""));
+    MBX_ASSIGN_OR_RETURN(network.ipv6, value.GetString("ipv6", ""));
     if (network.ip == info.ip) {
       info.mac = network.mac;
       info.gateway = network.gateway;

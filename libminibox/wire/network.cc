@@ -26,6 +26,7 @@ void Write(json::Writer& writer, const NetworkInfo& network, const Names& names)
   writer.Key("bridge").String(network.bridge);
   writer.Key("subnet").String(network.subnet);
   writer.Key("gateway").String(network.gateway);
+  if (!network.subnet6.empty()) writer.Key("subnet6").String(network.subnet6);
   writer.Key("internal").Bool(network.internal);
   writer.Key("dns").Bool(network.dns);
   writer.Key("mtu").Int(network.mtu);
@@ -36,6 +37,7 @@ void Write(json::Writer& writer, const NetworkInfo& network, const Names& names)
     const auto name = names.find(id);
     if (name != names.end() && !name->second.empty()) writer.Key("name").String(name->second);
     writer.Key("ip").String(member.ip);
+    if (!member.ipv6.empty()) writer.Key("ipv6").String(member.ipv6);
     writer.Key("mac").String(member.mac);
     writer.EndObject();
   }
@@ -49,6 +51,7 @@ StatusOr<NetworkInfo> Read(const json::Value& object) {
   MBX_ASSIGN_OR_RETURN(network.bridge, object.GetString("bridge", ""));
   MBX_ASSIGN_OR_RETURN(network.subnet, object.GetString("subnet", ""));
   MBX_ASSIGN_OR_RETURN(network.gateway, object.GetString("gateway", ""));
+  MBX_ASSIGN_OR_RETURN(network.subnet6, object.GetString("subnet6", ""));
   MBX_ASSIGN_OR_RETURN(network.internal, object.GetBool("internal", false));
   MBX_ASSIGN_OR_RETURN(network.dns, object.GetBool("dns", true));
   MBX_ASSIGN_OR_RETURN(const int64_t mtu, object.GetInt("mtu", 0));
@@ -59,6 +62,7 @@ StatusOr<NetworkInfo> Read(const json::Value& object) {
     NetworkMember& member = network.containers[id];
     MBX_ASSIGN_OR_RETURN(member.ip, value.GetString("ip", ""));
     MBX_ASSIGN_OR_RETURN(member.mac, value.GetString("mac", ""));
+    MBX_ASSIGN_OR_RETURN(member.ipv6, value.GetString("ipv6", ""));
   }
   return network;
 }
@@ -101,6 +105,7 @@ std::string ToJson(const NetworkSpec& spec) {
   writer.BeginObject().Key("name").String(spec.name);
   if (!spec.subnet.empty()) writer.Key("subnet").String(spec.subnet);
   if (!spec.gateway.empty()) writer.Key("gateway").String(spec.gateway);
+  if (!spec.subnet6.empty()) writer.Key("subnet6").String(spec.subnet6);
   if (spec.internal) writer.Key("internal").Bool(true);
   writer.Key("dns").Bool(spec.dns);
   if (spec.mtu != 0) writer.Key("mtu").Int(spec.mtu);

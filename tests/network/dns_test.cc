@@ -45,8 +45,9 @@ std::string Words(const std::string& reply, size_t question) {
   size_t at = question;
   for (int i = 0; i < byte(7); ++i) {
     const size_t length = byte(at + 11);
-    char text[INET_ADDRSTRLEN] = "name";
+    char text[INET6_ADDRSTRLEN] = "name";
     if (byte(at + 3) == kA) inet_ntop(AF_INET, reply.data() + at + 12, text, sizeof text);
+    if (byte(at + 3) == kAaaa) inet_ntop(AF_INET6, reply.data() + at + 12, text, sizeof text);
     words += (words.empty() ? "" : " ") + std::string(text);
     at += 12 + length;
   }
@@ -68,13 +69,10 @@ std::string Receive(int fd, size_t at_least) {
 
 std::string Ask(Place place, const std::string& name, uint16_t type = kA,
                 const std::string& server = kGateway) {
-  const core::Fd fd = BindUdp(place, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(53);
-  inet_pton(AF_INET, server.c_str(), &address.sin_addr);
+  const SocketAddress address(server, 53);
+  const core::Fd fd = BindUdp(place, 0, address.family() == AF_INET6 ? "::" : "0.0.0.0");
   // Connected: an answer from anywhere else does not count.
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (connect(fd.get(), address.get(), address.size()) != 0) {
     return "unreachable";
   }
   const std::string question = Question(name, type);
@@ -150,6 +148,25 @@ struct DnsBed {
     return container.ok() ? std::move(*container) : nullptr;
   }
 };
+
+TEST(Dns, NamesHaveIpv6AddressesToo) {
+  DnsBed dns;
+  NetworkSpec spec;
+  spec.name = "six";
+  spec.subnet6 = "fd00:1::/64";
+  ASSERT_TRUE(dns.bed.impl()->Create(spec).ok());
+  const auto web = dns.Start("aaaaaaaa", {"web"}, "six");
+  const auto old = dns.Start("bbbbbbbb", {"old"});
+  EXPECT_EQ(Ask(&web->inside, "web", kAaaa, "172.19.1.1"), "fd00:1::2");
+  EXPECT_EQ(Ask(&web->inside, "web", kAaaa, "fd00:1::1"), "fd00:1::2");
+  EXPECT_EQ(Ask(&web->inside, "web.six", kA, "fd00:1::1"), web->ip());
+  EXPECT_EQ(Ask(&old->inside, "old", kAaaa), "empty");
+  std::string reverse = "2.0.0.0";
+  for (int i = 0; i < 20; ++i) reverse += ".0";
+  EXPECT_EQ(Ask(&web->inside, reverse + ".1.0.0.0.0.0.d.f.ip6.arpa", kPtr, "fd00:1::1"), "name");
+  // The server of another network answers nobody else, whatever the address.
+  EXPECT_EQ(Ask(nullptr, "web", kA, "fd00:1::1"), "silent");
+}
 
 TEST(Dns, NamesComeAndGoWithTheirContainers) {
   DnsBed dns;

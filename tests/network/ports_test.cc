@@ -29,6 +29,7 @@ uint16_t FreePort() {
 TEST(Ports, ShownWithAddressAndProtocol) {
   EXPECT_EQ(FormatHostPort(Port("", 8080, 80)), "0.0.0.0:8080/tcp");
   EXPECT_EQ(FormatHostPort(Port("127.0.0.1", 53, 53, Protocol::kUdp)), "127.0.0.1:53/udp");
+  EXPECT_EQ(FormatHostPort(Port("::", 53, 53)), "[::]:53/tcp");
 }
 
 TEST(Ports, ConflictOnlyOnSameAddressPortAndProtocol) {
@@ -36,6 +37,8 @@ TEST(Ports, ConflictOnlyOnSameAddressPortAndProtocol) {
   EXPECT_TRUE(Conflicts(Port("10.0.0.1", 80, 1), Port("10.0.0.1", 80, 2)));
   EXPECT_FALSE(Conflicts(Port("10.0.0.1", 80, 1), Port("127.0.0.1", 80, 2)));
   EXPECT_FALSE(Conflicts(Port("", 80, 1), Port("", 81, 1)));
+  EXPECT_FALSE(Conflicts(Port("", 80, 1), Port("::", 80, 1)));
+  EXPECT_TRUE(Conflicts(Port("::1", 80, 1), Port("::", 80, 1)));
   EXPECT_FALSE(Conflicts(Port("", 80, 1), Port("", 80, 1, Protocol::kUdp)));
 }
 
@@ -49,7 +52,11 @@ TEST(Ports, NormalFormHasNoAddressForAllAddresses) {
 TEST(Ports, RefusesWhatCannotBePublished) {
   const std::vector<std::vector<PortMapping>> bad = {
       {Port("localhost", 80, 80)},
+      {Port("::1%lo", 80, 80)},
+      {Port("::ffff", 80, 80), Port("::ffff", 80, 81)},
       {Port("::1", 80, 80)},
+      {Port("", 80, 80), Port("fd00::1", 80, 81)},
+      {Port("fd00::1", 80, 80), Port("::", 80, 81)},
       {Port("", 80, 0)},
       {Port("", 80, 80), Port("127.0.0.1", 80, 81)},
   };
@@ -74,6 +81,26 @@ TEST(Ports, FreePortsAreDistinctAndInTheRange) {
     seen.insert(port.host_port);
   }
   EXPECT_EQ(seen.size(), 20u);
+}
+
+TEST(Ports, AllAddressesAreThoseOfBothKindsWhereThereIsIpv6) {
+  const auto bound =
+      BindPorts({Port("", 0, 80), Port("127.0.0.1", 0, 81)}, kNobody, {}, nullptr, true);
+  ASSERT_TRUE(bound.ok()) << bound.status().ToString();
+  ASSERT_EQ(bound->ports.size(), 3u);
+  EXPECT_EQ(bound->ports[1].host_ip, "::");
+  EXPECT_EQ(bound->ports[0].host_port, bound->ports[1].host_port);
+  EXPECT_NE(bound->ports[0].host_port, bound->ports[2].host_port);
+  EXPECT_EQ(BindPorts({Port("::1", bound->ports[0].host_port, 80)}, kNobody).status().reason(),
+            "port_in_use");
+  // Half of it is taken.
+  const auto half = BindPorts({Port("::", 0, 80)}, kNobody);
+  ASSERT_TRUE(half.ok());
+  const uint16_t taken = half->ports[0].host_port;
+  EXPECT_TRUE(BindPorts({Port("", taken, 80)}, kNobody).ok());
+  const auto refused = BindPorts({Port("", taken, 80)}, kNobody, {}, nullptr, true);
+  EXPECT_EQ(refused.status().reason(), "port_in_use");
+  EXPECT_TRUE(BindPorts({Port("", taken, 80)}, kNobody).ok());
 }
 
 TEST(Ports, TakenPortNamesPortAndHolder) {

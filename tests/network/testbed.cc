@@ -24,22 +24,18 @@ namespace {
 
 constexpr int kSilenceMs = 500;
 
-sockaddr_in Address(const std::string& ip, uint16_t port) {
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  if (inet_pton(AF_INET, ip.c_str(), &address.sin_addr) != 1) abort();
-  return address;
-}
+bool IsIpv6(const std::string& ip) { return ip.find(':') != std::string::npos; }
+std::string AnyLike(const std::string& ip) { return IsIpv6(ip) ? "::" : "0.0.0.0"; }
 
 core::Fd Bound(Place place, int type, const std::string& ip, uint16_t port) {
   core::Fd fd;
   const auto make = [&] {
-    fd.reset(socket(AF_INET, type | SOCK_CLOEXEC, 0));
+    const SocketAddress address(ip, port);
+    fd.reset(socket(address.family(), type | SOCK_CLOEXEC, 0));
     const int on = 1;
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    const sockaddr_in address = Address(ip, port);
-    if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (IsIpv6(ip)) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd.get(), address.get(), address.size()) != 0) {
       ADD_FAILURE() << "bind " << ip << ":" << port << ": " << strerror(errno);
     }
   };
@@ -52,13 +48,34 @@ bool Readable(int fd) {
   return poll(&waited, 1, kSilenceMs) == 1;
 }
 
-std::string Text(const sockaddr_in& address) {
-  char text[INET_ADDRSTRLEN] = "";
-  inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
+// The address without the port.
+std::string Text(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const auto* ipv4 = reinterpret_cast<const sockaddr_in*>(&address);
+  const auto* ipv6 = reinterpret_cast<const sockaddr_in6*>(&address);
+  inet_ntop(
+      address.ss_family,
+      address.ss_family == AF_INET6 ? static_cast<const void*>(&ipv6->sin6_addr) : &ipv4->sin_addr,
+      text, sizeof text);
   return text;
 }
 
 }  // namespace
+
+SocketAddress::SocketAddress(const std::string& ip, uint16_t port) {
+  auto* ipv4 = reinterpret_cast<sockaddr_in*>(&storage_);
+  auto* ipv6 = reinterpret_cast<sockaddr_in6*>(&storage_);
+  const bool is_ipv6 = IsIpv6(ip);
+  storage_.ss_family = is_ipv6 ? AF_INET6 : AF_INET;
+  // In the same place of both.
+  ipv4->sin_port = htons(port);
+  void* const bytes = is_ipv6 ? static_cast<void*>(&ipv6->sin6_addr) : &ipv4->sin_addr;
+  if (inet_pton(family(), ip.c_str(), bytes) != 1) abort();
+}
+
+socklen_t SocketAddress::size() const {
+  return family() == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+}
 
 Namespace::Namespace() {
   std::thread([this] {
@@ -87,12 +104,12 @@ core::Fd BindUdp(Place place, uint16_t port, const std::string& ip) {
 
 Connection Connect(Place place, const std::string& ip, uint16_t port, const std::string& source) {
   Connection connection;
-  connection.fd = Bound(place, SOCK_STREAM, source.empty() ? "0.0.0.0" : source, 0);
+  connection.fd = Bound(place, SOCK_STREAM, source.empty() ? AnyLike(ip) : source, 0);
   const int fd = connection.fd.get();
   fcntl(fd, F_SETFL, O_NONBLOCK);
-  const sockaddr_in address = Address(ip, port);
+  const SocketAddress address(ip, port);
   int error = 0;
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) error = errno;
+  if (connect(fd, address.get(), address.size()) != 0) error = errno;
   if (error == EINPROGRESS) {
     pollfd waited = {fd, POLLOUT, 0};
     if (poll(&waited, 1, kSilenceMs) == 0) return connection;
@@ -109,7 +126,7 @@ std::string SeenBy(int listener, Place client, const std::string& ip, uint16_t p
   if (connection.outcome == Outcome::kRefused) return "refused";
   if (connection.outcome == Outcome::kSilent) return "silent";
   if (!Readable(listener)) return "connected to somebody else";
-  sockaddr_in peer = {};
+  sockaddr_storage peer = {};
   socklen_t size = sizeof peer;
   const core::Fd accepted(
       accept4(listener, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
@@ -127,16 +144,16 @@ std::string SeenBy(int listener, Place client, const std::string& ip, uint16_t p
 }
 
 std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t port) {
-  const core::Fd fd = BindUdp(client, 0);
-  const sockaddr_in address = Address(ip, port);
+  const core::Fd fd = BindUdp(client, 0, AnyLike(ip));
+  const SocketAddress address(ip, port);
   // Connected: an answer from any other address does not count.
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (connect(fd.get(), address.get(), address.size()) != 0) {
     return "unreachable";
   }
   if (send(fd.get(), "q", 1, 0) != 1) return "not sent";
   if (!Readable(server)) return "silent";
   char byte = 0;
-  sockaddr_in peer = {};
+  sockaddr_storage peer = {};
   socklen_t size = sizeof peer;
   if (recvfrom(server, &byte, 1, 0, reinterpret_cast<sockaddr*>(&peer), &size) != 1) {
     return "no request";
@@ -149,8 +166,8 @@ std::string SeenByUdp(int server, Place client, const std::string& ip, uint16_t 
 }
 
 bool Delivers(int from, const std::string& ip, uint16_t port, int to) {
-  const sockaddr_in address = Address(ip, port);
-  if (sendto(from, "q", 1, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 1) {
+  const SocketAddress address(ip, port);
+  if (sendto(from, "q", 1, 0, address.get(), address.size()) != 1) {
     ADD_FAILURE() << "sendto: " << strerror(errno);
   }
   char byte = 0;
@@ -158,22 +175,29 @@ bool Delivers(int from, const std::string& ip, uint16_t port, int to) {
 }
 
 bool Pings(Place from, const std::string& ip) {
+  const bool ipv6 = IsIpv6(ip);
   core::Fd fd;
-  const auto make = [&] { fd.reset(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP)); };
+  const auto make = [&] {
+    fd.reset(socket(ipv6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC,
+                    ipv6 ? static_cast<int>(IPPROTO_ICMPV6) : static_cast<int>(IPPROTO_ICMP)));
+  };
   from == nullptr ? make() : from->Run(make);
-  // Type 8, then the checksum of it and an identifier.
-  constexpr uint8_t kRequest[8] = {8, 0, 0xe5, 0xca, 0x12, 0x34, 0, 1};
-  const sockaddr_in address = Address(ip, 0);
-  if (sendto(fd.get(), kRequest, sizeof kRequest, 0, reinterpret_cast<const sockaddr*>(&address),
-             sizeof address) != sizeof kRequest) {
+  // The type, 8 or 128, then the checksum of it and an identifier; of IPv6 the kernel makes it.
+  const uint8_t request[8] = {
+      static_cast<uint8_t>(ipv6 ? 128 : 8), 0, 0xe5, 0xca, 0x12, 0x34, 0, 1};
+  const SocketAddress address(ip, 0);
+  if (sendto(fd.get(), request, sizeof request, 0, address.get(), address.size()) !=
+      sizeof request) {
     return false;
   }
   while (Readable(fd.get())) {
     uint8_t packet[256];
     const ssize_t size = recv(fd.get(), packet, sizeof packet, 0);
-    if (size < 28) continue;
-    const uint8_t* const icmp = packet + (packet[0] & 15) * 4;
-    if (icmp[0] == 0 && icmp[4] == 0x12 && icmp[5] == 0x34) return true;
+    // Only of IPv4 one gets the header too.
+    const ssize_t header = ipv6 || size < 1 ? 0 : (packet[0] & 15) * 4;
+    if (size < header + 8) continue;
+    const uint8_t* const icmp = packet + header;
+    if (icmp[0] == (ipv6 ? 129 : 0) && icmp[4] == 0x12 && icmp[5] == 0x34) return true;
   }
   return false;
 }

@@ -8,6 +8,8 @@
 // thread inside and uses them from outside.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +46,18 @@ class Namespace {
   core::Fd netns_, rtnetlink_;
 };
 
+// An IPv4 or IPv6 address and a port, for system calls.
+class SocketAddress {
+ public:
+  SocketAddress(const std::string& ip, uint16_t port);
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
+  socklen_t size() const;
+  int family() const { return storage_.ss_family; }
+
+ private:
+  sockaddr_storage storage_ = {};
+};
+
 // A place to make a socket: nullptr is the host.
 using Place = const Namespace*;
 
@@ -76,6 +90,7 @@ struct Container {
   Namespace inside{};
   network::Reservation reservation{};
   const std::string& ip() const { return reservation.endpoint.ip; }
+  const std::string& ip6() const { return reservation.endpoint.ip6; }
   uint16_t port(size_t i = 0) const { return reservation.endpoint.ports.at(i).host_port; }
 };
 

@@ -62,6 +62,7 @@ TEST(Config, ValuesAreTrimmedAndRead) {
   EXPECT_EQ(config->bind_prefixes, std::vector<std::string>{"/c"});
   EXPECT_EQ(config->subid_base, 200000u);
   EXPECT_EQ(config->subnet, "10.9.0.0/24");
+  EXPECT_FALSE(config->ipv6);
   EXPECT_FALSE(config->bridge_on_startup);
   EXPECT_EQ(config->log_level, minibox::LogSeverity::kError);
   EXPECT_EQ(config->build_workers, 3);
@@ -89,7 +90,7 @@ TEST(Config, MalformedValuesStopTheStartNamingTheVariable) {
       {"MINIBOX_SUBUID_COUNT", "-1"},
       {"MINIBOX_SUBNET", "172.19.0.0"},
       {"MINIBOX_SUBNET_POOL", "x"},
-      {"MINIBOX_IPV6", "1"},
+      {"MINIBOX_IPV6", "yes"},
       {"MINIBOX_INDEX_ON_STARTUP", "true"},
       {"MINIBOX_INDEX_LAYERS", "2"},
       {"MINIBOX_BRIDGE_ON_STARTUP", "no"},

@@ -48,6 +48,7 @@ void AddCreate(CLI::App& group, Session& session) {
   command->add_option("name", flags->spec.name, "name")->required();
   command->add_option("--subnet", flags->spec.subnet, "a.b.c.d/n; default: the next free /24");
   command->add_option("--gateway", flags->spec.gateway, "the host's address on it");
+  command->add_option("--subnet6", flags->spec.subnet6, "<IPv6 address>/n; default: none");
   command->add_flag("--internal", flags->spec.internal, "no way out");
   command->add_flag("--no-dns", flags->no_dns, "no name server");
   command->add_option("--mtu", flags->spec.mtu, "68-65535; default: that of the default route");

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -160,9 +161,6 @@ void CheckUnused(Reader& reader, const ServerFeatures& features) {
   for (const char* name : {"MINIBOX_INDEX_ON_STARTUP", "MINIBOX_INDEX_LAYERS"}) {
     reader.Flag(name, &ignored);
   }
-  bool ipv6 = false;
-  reader.Flag("MINIBOX_IPV6", &ipv6);
-  if (ipv6) reader.Fail("MINIBOX_IPV6", kNotSupported);
   reader.Refuse("MINIBOX_SOCKET", features.unix_socket
                                       ? kNotSupported
                                       : "the HTTP server of this build has no Unix sockets");
@@ -217,6 +215,10 @@ StatusOr<Config> ReadConfig(const Environment& environment, const ServerFeatures
       }
     }
     config.subnet_pool = std::move(pool);
+  }
+  reader.Flag("MINIBOX_IPV6", &config.ipv6);
+  if (config.ipv6 && access("/proc/sys/net/ipv6", F_OK) != 0) {
+    reader.Fail("MINIBOX_IPV6", "this kernel has no IPv6");
   }
   reader.Flag("MINIBOX_BRIDGE_ON_STARTUP", &config.bridge_on_startup);
   reader.Number("MINIBOX_BUILD_WORKERS", 1, kMaxWorkers, &config.build_workers);

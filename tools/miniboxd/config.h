@@ -32,6 +32,7 @@ struct Config {
   std::vector<std::string> bind_prefixes{};
   uint32_t subid_base = 100000, subid_count = 65536;
   std::string subnet = "172.19.0.0/24";
+  bool ipv6 = false;
   std::vector<std::string> subnet_pool{"172.19.0.0/16", "10.219.0.0/16"};
   bool bridge_on_startup = true;
   minibox::LogSeverity log_level = minibox::LogSeverity::kInfo;

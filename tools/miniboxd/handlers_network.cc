@@ -52,7 +52,7 @@ void Create(Engine& engine, Exchange& exchange) {
   params.Required("name", &spec.name);
   params.Text("subnet", &spec.subnet);
   params.Text("gateway", &spec.gateway);
-  params.Unsupported("subnet6");
+  params.Text("subnet6", &spec.subnet6);
   params.Flag("internal", &spec.internal);
   params.OptionalFlag("dns", &dns);
   params.Int("mtu", 0, 65535, &mtu);

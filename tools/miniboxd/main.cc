@@ -67,7 +67,8 @@ StatusOr<std::unique_ptr<Engine>> OpenEngine(Config config, minibox::Store store
   auto network = minibox::Network::Open({.state_dir = config.data_root + "/networks",
                                          .event_dir = config.data_root,
                                          .default_subnet = config.subnet,
-                                         .subnet_pool = config.subnet_pool});
+                                         .subnet_pool = config.subnet_pool,
+                                         .ipv6 = config.ipv6});
   if (!network.ok()) return network.status();
   minibox::RuntimeOptions runtime_options;
   runtime_options.run_dir = config.run_dir;
