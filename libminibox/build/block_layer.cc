@@ -6,9 +6,9 @@
 #include "archive/compression.h"
 #include "archive/layer_diff.h"
 #include "build/merge.h"
-#include "build/parallel.h"
 #include "build/tidy.h"
 #include "core/errors.h"
+#include "core/parallel.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -89,7 +89,7 @@ StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
       const auto compressor,
       archive::Compressor::Create(
           request_.compression, [&writer](std::string_view bytes) { return writer.Write(bytes); },
-          ReadingThreads()));
+          core::WorkerThreads()));
   MBX_ASSIGN_OR_RETURN(
       const archive::Diff diff,
       archive::WriteLayer(

@@ -10,9 +10,9 @@
 
 #include "archive/dir_chain.h"
 #include "build/directory.h"
-#include "build/parallel.h"
 #include "build/paths.h"
 #include "core/errors.h"
+#include "core/parallel.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -54,7 +54,7 @@ class CopyPlanner {
   CopyPlanner(const SourceTree& tree, std::optional<mode_t> chmod, FileDigests* digests,
               std::stop_token stop)
       : tree_(tree), chmod_(chmod), digests_(digests), stop_(std::move(stop)) {
-    chains_.resize(static_cast<size_t>(ReadingThreads()));
+    chains_.resize(static_cast<size_t>(core::WorkerThreads()));
   }
 
   StatusOr<CopyPlan> Plan(const std::vector<std::string>& sources) {
@@ -113,8 +113,8 @@ class CopyPlanner {
     size_t level = 0;
     while (level < directories_.size()) {
       const size_t end = directories_.size();
-      MBX_RETURN_IF_ERROR(ForEachIndex(
-          end - level, ReadingThreads(), kDirectoriesPerThread,
+      MBX_RETURN_IF_ERROR(core::ForEachIndex(
+          end - level, core::WorkerThreads(), kDirectoriesPerThread,
           [&](size_t i, size_t worker) { return ReadOne(directories_[level + i], worker); }));
       for (size_t i = level; i < end; ++i) {
         for (size_t j = 0; j < directories_[i].entries.size(); ++j) {
@@ -181,8 +181,8 @@ class CopyPlanner {
   }
 
   Status ReadContents() {
-    MBX_RETURN_IF_ERROR(ForEachIndex(
-        unread_.size(), ReadingThreads(), kFilesPerThread, [&](size_t i, size_t worker) {
+    MBX_RETURN_IF_ERROR(core::ForEachIndex(
+        unread_.size(), core::WorkerThreads(), kFilesPerThread, [&](size_t i, size_t worker) {
           auto& entry = plan_.matches[unread_[i].first].entries[unread_[i].second];
           const Status status = ReadContent(entry, worker);
           return status.ok() ? status

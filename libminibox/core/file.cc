@@ -22,7 +22,7 @@
 namespace minibox::core {
 namespace {
 
-constexpr size_t kChunk = 64 * 1024;
+constexpr size_t kChunk = 64 * 1024, kFirstChunk = 4096;
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr int kTemporaryDigits = 8;
 
@@ -64,9 +64,10 @@ Status WriteAll(int fd, std::string_view bytes) {
 StatusOr<std::string> ReadAll(int fd, size_t limit) {
   std::string content;
   struct stat st {};
-  size_t chunk = kChunk;
   // One byte more than the file has: the end is seen without a second buffer. Files of procfs
-  // claim to be empty, and those below /proc/sys give nothing after a first short read.
+  // claim to be empty, and those below /proc/sys give nothing after a first short read. Most of
+  // them are short, and a buffer is filled with zeros first.
+  size_t chunk = kFirstChunk;
   if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
     chunk = std::min(static_cast<size_t>(st.st_size), limit) + 1;
   }
@@ -81,7 +82,7 @@ StatusOr<std::string> ReadAll(int fd, size_t limit) {
     if (content.size() > limit) {
       return Error(StatusCode::kResourceExhausted, "", StrCat("larger than ", limit, " bytes"));
     }
-    chunk = kChunk;
+    chunk = std::clamp(content.size(), kFirstChunk, kChunk);
   }
 }
 

@@ -80,16 +80,19 @@ class Group final : public Cgroup {
   }
 
   Status OpenExisting() {
-    bool found = false;
-    for (size_t i = 0; i < parts_.size(); ++i) {
-      auto dir = (*hierarchies_)[i].tree.Open(id_);
-      if (dir.ok()) {
-        found = true;
-        parts_[i].dir = std::move(*dir);
-      } else {
-        parts_[i].why = dir.status().message();
-      }
-    }
+    for (size_t i = 0; i < parts_.size(); ++i) OpenPart(i);
+    return CheckExists();
+  }
+
+  // From here on directories are opened when they are looked at.
+  void OpenLater() {
+    for (Part& part : parts_) part.later = true;
+  }
+
+  // Whether any of the directories that were looked at was there.
+  Status CheckExists() const {
+    const bool found =
+        std::any_of(parts_.begin(), parts_.end(), [](const Part& p) { return p.dir.valid(); });
     return found ? Status() : core::NotFound("", core::StrCat("no cgroup ", path_));
   }
 
@@ -147,7 +150,8 @@ class Group final : public Cgroup {
     return usage;
   }
 
-  uint64_t CpuUsec() const override {
+  // Of Usage() only cpu_usec.
+  uint64_t CpuUsec() const {
     const Place place = CpuPlace();
     return place.dir < 0 ? 0 : place.dialect->ReadCpuUsec(place.dir);
   }
@@ -212,12 +216,28 @@ class Group final : public Cgroup {
     core::Fd dir;
     std::string why;                             // there is no directory
     std::map<std::string, std::string> refused;  // controllers that could not be enabled
+    bool later = false;                          // not looked for yet
   };
   struct Place {
     int dir = -1;
     const CgroupDialect* dialect = nullptr;
     std::string controller{}, why{};  // of a dir < 0
   };
+
+  void OpenPart(size_t i) const {
+    Part& part = parts_[i];
+    part.later = false;
+    auto dir = (*hierarchies_)[i].tree.Open(id_);
+    if (dir.ok()) {
+      part.dir = std::move(*dir);
+    } else {
+      part.why = dir.status().message();
+    }
+  }
+  const Part& PartAt(size_t i) const {
+    if (parts_[i].later) OpenPart(i);
+    return parts_[i];
+  }
 
   // After a failure that is reported; what cannot be removed either is empty.
   void RemoveMade() {
@@ -247,7 +267,7 @@ class Group final : public Cgroup {
 
   Place FirstPart(bool v2) const {
     for (size_t i = 0; i < parts_.size(); ++i) {
-      if (parts_[i].dir.valid() && (*hierarchies_)[i].v2 == v2) {
+      if ((*hierarchies_)[i].v2 == v2 && PartAt(i).dir.valid()) {
         return {parts_[i].dir.get(), (*hierarchies_)[i].dialect};
       }
     }
@@ -273,9 +293,9 @@ class Group final : public Cgroup {
     for (size_t i = 0; i < parts_.size(); ++i) {
       const Hierarchy& hierarchy = (*hierarchies_)[i];
       const std::string name(hierarchy.dialect->ControllerName(resource));
-      const Part& part = parts_[i];
       if (hierarchy.v2 && OnV1(resource)) continue;
       if (!hierarchy.v2 && !Contains(hierarchy.controllers, name)) continue;
+      const Part& part = PartAt(i);
       place.controller = name;
       place.why = part.why;
       if (!part.dir.valid()) continue;
@@ -376,7 +396,7 @@ class Group final : public Cgroup {
   const std::shared_ptr<const Hierarchies> hierarchies_;
   const std::string id_;
   std::string path_;
-  std::vector<Part> parts_;  // one per hierarchy
+  mutable std::vector<Part> parts_;  // one per hierarchy; opened late, see `later`
   std::vector<std::string> warnings_;
 };
 
@@ -411,6 +431,20 @@ class Driver final : public CgroupDriver {
     return std::unique_ptr<Cgroup>(std::move(group));
   }
 
+  StatusOr<CgroupUsage> Usage(std::string_view id) override {
+    MBX_ASSIGN_OR_RETURN(const Group group, OpenLater(id));
+    MBX_ASSIGN_OR_RETURN(CgroupUsage usage, group.Usage());
+    MBX_RETURN_IF_ERROR(group.CheckExists());
+    return usage;
+  }
+
+  StatusOr<uint64_t> CpuUsec(std::string_view id) override {
+    MBX_ASSIGN_OR_RETURN(const Group group, OpenLater(id));
+    const uint64_t usec = group.CpuUsec();
+    MBX_RETURN_IF_ERROR(group.CheckExists());
+    return usec;
+  }
+
   StatusOr<std::vector<std::string>> List() override {
     std::set<std::string> ids;
     for (const Hierarchy& hierarchy : *hierarchies_) {
@@ -418,6 +452,13 @@ class Driver final : public CgroupDriver {
       ids.insert(found.begin(), found.end());
     }
     return std::vector<std::string>(ids.begin(), ids.end());
+  }
+
+  StatusOr<Group> OpenLater(std::string_view id) const {
+    MBX_RETURN_IF_ERROR(CheckName("id", id));
+    Group group(hierarchies_, std::string(id));
+    group.OpenLater();
+    return group;
   }
 
   // A single path component that no control file can be called.

@@ -62,8 +62,6 @@ class Cgroup {
   virtual const std::vector<std::string>& warnings() const = 0;
   virtual Status Apply(const CgroupLimits& limits) = 0;
   virtual StatusOr<CgroupUsage> Usage() const = 0;
-  // Of Usage() only cpu_usec.
-  virtual uint64_t CpuUsec() const = 0;
   // What the kernel has in force; unset: no limit, or no controller.
   virtual CgroupLimits Limits() const = 0;
   virtual StatusOr<std::vector<int>> Pids() const = 0;
@@ -94,6 +92,9 @@ class CgroupDriver {
                                                    const CgroupLimits& limits) = 0;
   // An existing group of that id; kNotFound.
   virtual StatusOr<std::unique_ptr<Cgroup>> Open(std::string_view id) = 0;
+  // What Cgroup::Usage says, at less cost, and of that only cpu_usec. kNotFound.
+  virtual StatusOr<CgroupUsage> Usage(std::string_view id) = 0;
+  virtual StatusOr<uint64_t> CpuUsec(std::string_view id) = 0;
   // Ids of all groups below <parent>/minibox.
   virtual StatusOr<std::vector<std::string>> List() = 0;
 };

@@ -26,7 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr size_t kControlBytes = 1 << 20;
+constexpr size_t kControlBytes = 1 << 20, kLineBytes = 4096;
 constexpr size_t kPidsBytes = 64 << 20;
 constexpr int kMaxDepth = 64;
 // At most so many descriptors are used to kill a group.
@@ -34,10 +34,6 @@ constexpr size_t kPidfdBatch = 256;
 // Version 1 says "no limit" with the largest number of whole pages.
 constexpr uint64_t kUnlimited = uint64_t{1} << 62;
 constexpr unsigned kMaxCpu = 1 << 16;
-
-std::string_view FirstLine(std::string_view text) {
-  return core::TrimSpace(text.substr(0, text.find('\n')));
-}
 
 // Bytes, unlimited as kUnlimited.
 std::optional<uint64_t> ParseBytes(std::string_view text) {
@@ -193,9 +189,21 @@ bool HasControl(int dir, const std::string& file) {
 }
 
 StatusOr<std::string> ReadControl(int dir, const std::string& file) {
-  auto text = core::ReadFileAt(dir, file, kControlBytes);
-  if (!text.ok()) return text;
-  return std::string(FirstLine(*text));
+  // The kernel gives a file of one value in one read(2).
+  const core::Fd fd(openat(dir, file.c_str(), O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  if (!fd.valid()) return core::SysError("openat", file);
+  char buffer[kLineBytes];
+  ssize_t size = -1;
+  do {
+    size = read(fd.get(), buffer, sizeof buffer);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return core::SysError("read", file);
+  const std::string_view text(buffer, static_cast<size_t>(size));
+  const size_t end = text.find('\n');
+  if (end == std::string_view::npos && text.size() == sizeof buffer) {
+    return core::SysError("read", file, EFBIG);
+  }
+  return std::string(core::TrimSpace(text.substr(0, end)));
 }
 
 Status WriteControl(int dir, const std::string& file, std::string_view value) {

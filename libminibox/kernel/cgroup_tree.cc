@@ -132,7 +132,8 @@ StatusOr<core::Fd> CgroupTree::Make(const std::string& id, const Step& step) con
 }
 
 StatusOr<core::Fd> CgroupTree::Open(const std::string& id, const Step& step) const {
-  auto group = Walk(id, false, step);
+  // There are no links in a cgroup file system.
+  auto group = step ? Walk(id, false, step) : OpenGroupDir(AT_FDCWD, root_ + PathOf(id));
   if (!group.ok() && IsGone(group.status())) {
     return core::NotFound("", core::StrCat("no cgroup ", PathOf(id)));
   }

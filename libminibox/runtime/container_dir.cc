@@ -17,8 +17,6 @@ namespace minibox::runtime {
 namespace {
 
 constexpr std::string_view kConfig = "config.json";
-constexpr std::string_view kState = "state.json";
-constexpr std::string_view kExit = "exit.json";
 constexpr std::string_view kLock = "lock";
 constexpr size_t kMaxRecord = 64u << 20;
 
@@ -118,19 +116,20 @@ StatusOr<std::optional<core::FileLock>> ContainerDir::TryLock(const store::DataR
 }
 
 StatusOr<ContainerRecord> ContainerDir::ReadRecord() const {
-  auto text = core::ReadFileAt(dir_.fd(), kState, kMaxRecord);
+  auto text = core::ReadFileAt(dir_.fd(), kStateFile, kMaxRecord);
   if (!text.ok()) {
     return text.status().code() == StatusCode::kNotFound ? ContainerNotFound(id_) : text.status();
   }
   auto record = ParseRecord(*text);
   if (!record.ok()) {
-    return core::DataLoss(core::StrCat(Path(id_), "/", kState, ": ", record.status().message()));
+    return core::DataLoss(
+        core::StrCat(Path(id_), "/", kStateFile, ": ", record.status().message()));
   }
   return record;
 }
 
 Status ContainerDir::WriteRecord(const ContainerRecord& record) const {
-  return core::ReplaceFileAt(dir_.fd(), kState, SerializeRecord(record)).WithContext(Path(id_));
+  return core::ReplaceFileAt(dir_.fd(), kStateFile, SerializeRecord(record)).WithContext(Path(id_));
 }
 
 StatusOr<ContainerConfig> ContainerDir::ReadConfig() const {
@@ -167,21 +166,22 @@ uint64_t ContainerDir::DiskBytes() const {
 }
 
 StatusOr<std::optional<ExitStatus>> ContainerDir::ReadExit() const {
-  auto text = core::ReadFileAt(dir_.fd(), kExit, kMaxRecord);
+  auto text = core::ReadFileAt(dir_.fd(), kExitFile, kMaxRecord);
   if (!text.ok()) {
     if (text.status().code() == StatusCode::kNotFound) return std::optional<ExitStatus>();
     return text.status();
   }
   auto exit = ParseExit(*text);
   if (!exit.ok()) {
-    return core::DataLoss(core::StrCat(Path(id_), "/", kExit, ": ", exit.status().message()));
+    return core::DataLoss(core::StrCat(Path(id_), "/", kExitFile, ": ", exit.status().message()));
   }
   return std::optional<ExitStatus>(std::move(*exit));
 }
 
 Status ContainerDir::ClearExit() const {
-  if (unlinkat(dir_.fd(), std::string(kExit).c_str(), 0) == 0 || errno == ENOENT) return Status();
-  return core::SysError("unlinkat", kExit);
+  if (unlinkat(dir_.fd(), std::string(kExitFile).c_str(), 0) == 0 || errno == ENOENT)
+    return Status();
+  return core::SysError("unlinkat", kExitFile);
 }
 
 Status ContainerDir::WriteGenerated(std::string_view name, std::string_view text) const {

@@ -19,6 +19,7 @@
 namespace minibox::runtime {
 
 inline constexpr std::string_view kContainers = "containers";
+inline constexpr std::string_view kStateFile = "state.json", kExitFile = "exit.json";
 
 // Thread-safe; the descriptor stays valid (and the directory readable) after removal.
 class ContainerDir {

@@ -79,20 +79,42 @@ StatusOr<ContainerInfo> Runtime::Impl::Inspect(const ContainerId& id) {
   return std::move(record.info);
 }
 
-StatusOr<std::vector<ContainerInfo>> Runtime::Impl::List() {
+StatusOr<std::vector<Runtime::Impl::SharedRecord>> Runtime::Impl::ObserveAll() {
   MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> ids,
                        runtime::ContainerDir::List(*images->root));
-  std::vector<ContainerInfo> infos;
+  MBX_ASSIGN_OR_RETURN(const core::RootDir containers,
+                       images->root->dir().OpenDir(runtime::kContainers));
+  const auto observe = [&](const ContainerId& id) -> StatusOr<SharedRecord> {
+    MBX_ASSIGN_OR_RETURN(SharedRecord record, records_.Read(*images->root, containers.fd(), id));
+    const bool settled =
+        !runtime::IsLive(record->info.state) ||
+        // The supervisor hears of the monitor's end before anybody could look.
+        (record->boot_id == boot_id_ && supervisor_->IsWatched(id, record->monitor) &&
+         !runtime::RecordCache::HasExit(containers.fd(), id));
+    if (settled) return record;
+    MBX_ASSIGN_OR_RETURN(runtime::ContainerRecord observed, Observe(id));
+    return std::make_shared<const runtime::ContainerRecord>(std::move(observed));
+  };
+  std::vector<SharedRecord> records;
   for (const ContainerId& id : ids) {
-    auto record = Observe(id);
+    auto record = observe(id);
     if (record.ok()) {
-      infos.push_back(std::move(record->info));
+      records.push_back(std::move(*record));
     } else if (record.status().code() != StatusCode::kNotFound) {
       // One damaged record does not affect other containers.
       core::LogWarning("runtime", core::StrCat("container ", id.ToString(), ": ",
                                                record.status().message(), ", not listed"));
     }
   }
+  records_.Keep(ids);
+  return records;
+}
+
+StatusOr<std::vector<ContainerInfo>> Runtime::Impl::List() {
+  MBX_ASSIGN_OR_RETURN(const std::vector<SharedRecord> records, ObserveAll());
+  std::vector<ContainerInfo> infos;
+  infos.reserve(records.size());
+  for (const SharedRecord& record : records) infos.push_back(record->info);
   return infos;
 }
 

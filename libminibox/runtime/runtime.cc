@@ -122,8 +122,8 @@ StatusOr<std::shared_ptr<Runtime::Impl>> Runtime::Impl::Open(
   }
   impl->cpu_sampler_ = std::make_unique<runtime::CpuSampler>(
       [self](const ContainerId& id) {
-        const auto cgroup = self->cgroups->Open(id.ToString());
-        return cgroup.ok() ? (*cgroup)->CpuUsec() : uint64_t{0};
+        const auto usec = self->cgroups->CpuUsec(id.ToString());
+        return usec.ok() ? *usec : uint64_t{0};
       },
       impl->loop_.get(), impl->pool_.get());
   callbacks.on_exit = [self](const ContainerId& id, const runtime::MonitorIdentity& monitor,

@@ -8,7 +8,8 @@
 //                            └── Store (images, volumes), Network (addresses, ports), cgroups
 //
 // Disk is the truth: every operation reads the container's record under its lock, and any
-// process may finish what another began. Nothing about a container is cached here.
+// process may finish what another began. Only questions about all containers use records that were
+// read before, and only of files that have not changed since (RecordCache).
 #pragma once
 
 #include <chrono>
@@ -34,6 +35,7 @@
 #include "runtime/host_facts.h"
 #include "runtime/id_ranges.h"
 #include "runtime/launcher.h"
+#include "runtime/record_cache.h"
 #include "runtime/state_snapshot.h"
 #include "runtime/supervisor.h"
 #include "store/store_impl.h"
@@ -218,6 +220,9 @@ struct Runtime::Impl {
   struct Measured;
   StatusOr<Measured> Measure(const runtime::ContainerRecord& record) const;
 
+  // Of all containers, for questions; damaged ones are left out with a warning.
+  using SharedRecord = std::shared_ptr<const runtime::ContainerRecord>;
+  StatusOr<std::vector<SharedRecord>> ObserveAll();
   // The record as it is, or would be if an exit that nobody has recorded yet were.
   StatusOr<runtime::ContainerRecord> Observe(const ContainerId& id);
   // kNotFound, kUnavailable: the monitor of that run is gone.
@@ -275,6 +280,7 @@ struct Runtime::Impl {
   std::unique_ptr<core::ThreadPool> pool_;
   std::unique_ptr<runtime::StateSnapshot> snapshot_;
   std::unique_ptr<runtime::CpuSampler> cpu_sampler_;
+  runtime::RecordCache records_;
   std::unique_ptr<runtime::Supervisor> supervisor_;
   std::unique_ptr<runtime::HealthMonitor> health_;  // if this runtime supervises
 };

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/parallel.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "runtime/proc_files.h"
@@ -25,6 +27,7 @@ using runtime::CpuSample;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxNetDev = 1 << 20;
+constexpr size_t kContainersPerThread = 32;  // whose files take longer than a thread's start
 
 // What a cgroup does not tell, as the keys of the stats.
 void AddUnavailable(const std::vector<std::string>& parts, std::vector<std::string>& keys) {
@@ -44,11 +47,10 @@ void AddUnavailable(const std::vector<std::string>& parts, std::vector<std::stri
   }
 }
 
-bool HasOwnNetwork(int proc) {
-  struct stat own {
-  }, host{};
-  return fstatat(proc, "ns/net", &own, 0) == 0 &&
-         fstatat(AT_FDCWD, "/proc/self/ns/net", &host, 0) == 0 && own.st_ino != host.st_ino;
+// 0 if there is no telling.
+ino_t NetworkNamespace(int dir, const char* path) {
+  struct stat st {};
+  return fstatat(dir, path, &st, 0) == 0 ? st.st_ino : 0;
 }
 
 }  // namespace
@@ -73,9 +75,8 @@ StatusOr<Runtime::Impl::Measured> Runtime::Impl::Measure(
   const ContainerInfo& info = record.info;
   Measured measured{.stats = {.id = info.id}, .cpu = {}};
   ContainerStats& stats = measured.stats;
-  MBX_ASSIGN_OR_RETURN(const auto cgroup, cgroups->Open(info.id.ToString()));
   measured.cpu.at = steady_clock::now();
-  MBX_ASSIGN_OR_RETURN(const kernel::CgroupUsage usage, cgroup->Usage());
+  MBX_ASSIGN_OR_RETURN(const kernel::CgroupUsage usage, cgroups->Usage(info.id.ToString()));
   measured.cpu.usec = usage.cpu_usec;
   stats.name = info.name;
   stats.at = std::chrono::system_clock::now();
@@ -94,7 +95,8 @@ StatusOr<Runtime::Impl::Measured> Runtime::Impl::Measure(
   AddUnavailable(usage.unavailable, stats.unavailable);
   // Of its own namespace; the host's interfaces say nothing about a container.
   const auto proc = runtime::OpenProc(info.pid);
-  const auto text = proc.ok() && HasOwnNetwork(proc->get())
+  const ino_t network = proc.ok() ? NetworkNamespace(proc->get(), "ns/net") : 0;
+  const auto text = network != 0 && network != NetworkNamespace(AT_FDCWD, "/proc/self/ns/net")
                         ? core::ReadFileAt(proc->get(), "net/dev", kMaxNetDev)
                         : StatusOr<std::string>(core::NotFound("", "no network of its own"));
   if (text.ok()) {
@@ -122,20 +124,23 @@ StatusOr<ContainerStats> Runtime::Impl::Stats(const ContainerId& id) {
 }
 
 StatusOr<std::vector<ContainerStats>> Runtime::Impl::AllStats() {
-  MBX_ASSIGN_OR_RETURN(const std::vector<ContainerId> all,
-                       runtime::ContainerDir::List(*images->root));
+  MBX_ASSIGN_OR_RETURN(std::vector<SharedRecord> records, ObserveAll());
+  // What does not run has nothing to tell.
+  std::erase_if(records,
+                [](const SharedRecord& record) { return !runtime::IsLive(record->info.state); });
   std::vector<ContainerId> ids;
-  std::vector<runtime::ContainerRecord> records;
-  for (const ContainerId& id : all) {
-    auto record = ObserveLive(id);
-    if (!record.ok()) continue;  // what does not run has nothing to tell
-    ids.push_back(id);
-    records.push_back(std::move(*record));
-  }
+  for (const SharedRecord& record : records) ids.push_back(record->info.id);
   const std::vector<CpuSample> bases = cpu_sampler_->Ask(ids);
+  std::vector<std::optional<StatusOr<Measured>>> all(records.size());
+  MBX_RETURN_IF_ERROR(core::ForEachIndex(records.size(), core::WorkerThreads(),
+                                         kContainersPerThread, [&](size_t i, size_t) {
+                                           all[i] = Measure(*records[i]);
+                                           return Status();
+                                         }));
   std::vector<ContainerStats> stats;
-  for (size_t i = 0; i < records.size(); ++i) {
-    auto measured = Measure(records[i]);
+  stats.reserve(all.size());
+  for (size_t i = 0; i < all.size(); ++i) {
+    StatusOr<Measured>& measured = *all[i];
     if (!measured.ok()) {
       if (measured.status().code() != StatusCode::kNotFound) {
         core::LogWarning("runtime", core::StrCat("stats of container ", ids[i].ToString(), ": ",

@@ -266,7 +266,6 @@ class V2Cgroup : public kernel::Cgroup {
   const std::vector<std::string>& warnings() const override { return warnings_; }
   Status Apply(const kernel::CgroupLimits&) override { return Status(); }
   StatusOr<kernel::CgroupUsage> Usage() const override { return kernel::CgroupUsage(); }
-  uint64_t CpuUsec() const override { return 0; }
   kernel::CgroupLimits Limits() const override { return {}; }
   StatusOr<std::vector<int>> Pids() const override { return std::vector<int>(); }
   Status Freeze(bool) override { return Status(); }

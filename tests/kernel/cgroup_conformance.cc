@@ -116,10 +116,20 @@ TEST_P(CgroupConformance, LimitsAreInForceBeforeAnythingRuns) {
   ASSERT_TRUE(usage.ok());
   EXPECT_EQ(usage->memory_limit, 64u * kMiB);
   EXPECT_EQ(usage->pids_limit, 100u);
+  // Without the group the same is told.
+  const auto by_id = driver_->Usage("c0ffee01");
+  ASSERT_TRUE(by_id.ok()) << by_id.status().ToString();
+  EXPECT_EQ(by_id->memory_limit, usage->memory_limit);
+  EXPECT_EQ(by_id->pids_limit, 100u);
+  EXPECT_EQ(by_id->unavailable, usage->unavailable);
+  EXPECT_TRUE(driver_->CpuUsec("c0ffee01").ok());
   EXPECT_EQ(Value(**group, {"cpuset.cpus"}), "0");
   const std::string quota = Value(**group, {"cpu.max", "cpu.cfs_quota_us"});
   EXPECT_TRUE(quota == "50000 100000" || quota == "50000") << quota;
   EXPECT_TRUE((*group)->Remove().ok());
+  EXPECT_EQ(driver_->Usage("c0ffee01").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(driver_->CpuUsec("c0ffee01").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(driver_->Usage("../c0ffee01").status().code(), StatusCode::kInvalidArgument);
   ExpectNothingLeft();
 }
 
@@ -223,6 +233,9 @@ TEST_P(CgroupConformance, AnUpdateIsAllOrNothing) {
   const std::string quota = Value(**group, {"cpu.max", "cpu.cfs_quota_us"});
   EXPECT_TRUE(quota == "50000 100000" || quota == "50000") << quota;
   EXPECT_TRUE((*group)->Remove().ok());
+  EXPECT_EQ(driver_->Usage("c0ffee01").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(driver_->CpuUsec("c0ffee01").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(driver_->Usage("../c0ffee01").status().code(), StatusCode::kInvalidArgument);
   ExpectNothingLeft();
 }
 

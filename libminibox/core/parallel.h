@@ -7,7 +7,7 @@
 
 #include "minibox/status.h"
 
-namespace minibox::build {
+namespace minibox::core {
 
 // Calls `work(index, worker)` for each index below `count`, from up to `workers` threads, the
 // calling one (worker 0) among them; worth a thread each `grain` of them. After an error no new
@@ -15,7 +15,7 @@ namespace minibox::build {
 Status ForEachIndex(size_t count, int workers, size_t grain,
                     const std::function<Status(size_t index, size_t worker)>& work);
 
-// How many threads reading and hashing are worth.
-int ReadingThreads();
+// How many threads work that reads files and computes is worth.
+int WorkerThreads();
 
-}  // namespace minibox::build
+}  // namespace minibox::core

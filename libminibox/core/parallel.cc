@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "build/parallel.h"
+#include "core/parallel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -9,10 +9,10 @@
 
 #include "core/thread.h"
 
-namespace minibox::build {
+namespace minibox::core {
 namespace {
 
-constexpr int kMaxReadingThreads = 8;
+constexpr int kMaxThreads = 8;
 
 }  // namespace
 
@@ -41,15 +41,15 @@ Status ForEachIndex(size_t count, int workers, size_t grain,
   const size_t threads = std::min(static_cast<size_t>(std::max(1, workers)), useful);
   std::vector<std::thread> others;
   for (size_t i = 1; i < threads; ++i) {
-    others.push_back(core::StartThread("mbx-read", [&run, i] { run(i); }));
+    others.push_back(StartThread("mbx-worker", [&run, i] { run(i); }));
   }
   run(0);
   for (auto& thread : others) thread.join();
   return failure;
 }
 
-int ReadingThreads() {
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxReadingThreads);
+int WorkerThreads() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
 }
 
-}  // namespace minibox::build
+}  // namespace minibox::core
