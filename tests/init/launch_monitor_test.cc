@@ -14,6 +14,7 @@
 #include "core/process.h"
 #include "core/syscalls.h"
 #include "launch_fixture.h"
+#include "runtime/monitor_reaper.h"
 
 namespace minibox::init {
 namespace {
@@ -190,11 +191,15 @@ TEST_F(LaunchMonitor, OthersConnectAndAreTold) {
 TEST_F(LaunchMonitor, OutlivesTheConnectionOfItsLaunch) {
   auto launched = Launch(Script("while [ ! -e /go ]; do sleep 0.01; done; exit 6"));
   ASSERT_TRUE(launched.ok()) << launched.status().ToString();
+  const core::Fd monitor(core::sys::PidfdOpen(launched->monitor.pid));
   { const runtime::MonitorConnection dropped = std::move(launched->connection); }
   auto again = runtime::ConnectMonitor(run_dir_.get());
   ASSERT_TRUE(again.ok()) << again.status().ToString();
   ASSERT_TRUE(again->Signal(SIGTERM).ok());
   EXPECT_EQ(again->WaitExit().value().code, 143);
+  // One that does not end at once is fetched with the next start, which there is not here.
+  EXPECT_TRUE(HasEnded(monitor));
+  (void)runtime::ReapMonitor(monitor.get(), 0);
 }
 
 TEST_F(LaunchMonitor, WithoutRunDirectoryItEndsWithItsConnection) {

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "wire/text.h"
 
@@ -19,6 +21,19 @@ using minibox::wire::StrCat;
 
 namespace {
 
+// A daemon that is killed while it starts a program leaves the lock with the child until that has
+// exec'd, which nobody tells us.
+constexpr std::chrono::milliseconds kPatience{2000}, kStep{10};
+
+bool LockWithin(int fd) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(kStep);
+  }
+  return true;
+}
+
 Status SystemError(std::string_view call, std::string_view path) {
   return Status(StatusCode::kInternal, StrCat(call, " ", path, ": ", strerrordesc_np(errno)),
                 {.sys_errno = errno, .reason = "internal"});
@@ -30,7 +45,7 @@ StatusOr<DaemonLock> DaemonLock::Take(const std::string& data_root) {
   const std::string path = data_root + "/daemon.lock";
   DaemonLock lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.fd_ < 0) return SystemError("open", path);
-  if (flock(lock.fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!LockWithin(lock.fd_)) {
     if (errno != EWOULDBLOCK) return SystemError("flock", path);
     char holder[32] = "";
     const ssize_t size = pread(lock.fd_, holder, sizeof holder - 1, 0);

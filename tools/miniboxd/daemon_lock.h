@@ -10,7 +10,8 @@ namespace miniboxd {
 
 class DaemonLock {
  public:
-  // kFailedPrecondition naming the holder's pid if another daemon has it.
+  // kFailedPrecondition naming the holder's pid if another daemon has it, and keeps it for 2 s: one
+  // that was killed may be survived by a child for a moment.
   static minibox::StatusOr<DaemonLock> Take(const std::string& data_root);
   DaemonLock(DaemonLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
   DaemonLock& operator=(DaemonLock&&) = delete;
