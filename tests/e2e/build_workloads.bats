@@ -34,7 +34,7 @@ podman_run() {
   skopeo copy -q "oci:$WORK/data:$image" "docker-archive:$WORK/$image.docker.tar:$image:1"
   local podman=(podman --root "$WORK/podman" --runroot "$WORK/podman-run" --storage-driver overlay)
   "${podman[@]}" load -q -i "$WORK/$image.docker.tar" >/dev/null
-  "${podman[@]}" run --rm --network none --ulimit host --cgroups disabled --log-driver none "$image:1" "$@"
+  beside_v1 "${podman[@]}" run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --cgroups disabled --log-driver none "$image:1" "$@"
   "${podman[@]}" rmi -af >/dev/null
 }
 

@@ -90,7 +90,7 @@ LISTING='cd /srv/tree && find . | sort | while read -r f; do stat -c "%n %f %u %
   # podman from the registry.
   podman=(podman --root "$WORK/podman" --runroot "$WORK/podman-run" --storage-driver vfs)
   "${podman[@]}" pull -q --tls-verify=false "$REGISTRY/team/rich:1"
-  theirs=$("${podman[@]}" run --rm --network none --ulimit host --cgroups disabled --log-driver none \
+  theirs=$(beside_v1 "${podman[@]}" run --rm --network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --cgroups disabled --log-driver none \
     "$REGISTRY/team/rich:1" sh -c "$LISTING")
   [ "$ours" = "$theirs" ] || diff <(echo "$ours") <(echo "$theirs")
 
