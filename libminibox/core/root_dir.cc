@@ -21,7 +21,8 @@
 namespace minibox::core {
 namespace {
 
-// openat2 gives EAGAIN when something above was renamed while it resolved "..".
+// openat2 gives EAGAIN when anything on the host was renamed while it resolved "..". Where that does
+// not end, the path is walked by us: what others rename must not make our calls fail.
 constexpr int kMaxRaces = 128;
 
 Status CheckPath(std::string_view path) {
@@ -50,9 +51,8 @@ bool IsMissing(const Status& status) {
 
 StatusOr<Fd> OpenInRoot(int root, std::string_view path, int flags, mode_t mode) {
   MBX_RETURN_IF_ERROR(CheckPath(path));
-  if (!sys::HaveOpenat2()) {
-    return WalkPath(root, path, {.flags = flags, .mode = mode, .make_dirs = {}});
-  }
+  const WalkOptions walk{.flags = flags, .mode = mode, .make_dirs = {}};
+  if (!sys::HaveOpenat2()) return WalkPath(root, path, walk);
   const std::string text = path.empty() ? "." : std::string(path);
   struct open_how how {};
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
@@ -60,11 +60,12 @@ StatusOr<Fd> OpenInRoot(int root, std::string_view path, int flags, mode_t mode)
   const bool creates = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
   how.mode = creates ? mode & 07777 : 0;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  for (int race = 0;; ++race) {
+  for (int race = 0; race < kMaxRaces; ++race) {
     const int fd = sys::Openat2(root, text.c_str(), how);
     if (fd >= 0) return Fd(fd);
-    if (errno != EAGAIN || race == kMaxRaces) return SysError("openat2", EscapeControl(path));
+    if (errno != EAGAIN) return SysError("openat2", EscapeControl(path));
   }
+  return WalkPath(root, path, walk);
 }
 
 // Opens the file behind an O_PATH descriptor.

@@ -26,7 +26,7 @@ class RootDirHostileTest : public ::testing::Test {
     root_ = *RootDir::Open(scratch_ / "root");
   }
 
-  // Exchanges two entries of the root for as long as `body` runs.
+  // Exchanges two entries of the root for as long as `body` runs; in the end all is as before.
   void WhileExchanging(const char* a, const char* b, const std::function<void()>& body) {
     std::atomic<bool> stop = false;
     std::atomic<int> swaps = 0;
@@ -34,6 +34,7 @@ class RootDirHostileTest : public ::testing::Test {
       while (!stop) {
         if (renameat2(root_.fd(), a, root_.fd(), b, RENAME_EXCHANGE) == 0) ++swaps;
       }
+      if (swaps % 2 == 1) (void)renameat2(root_.fd(), a, root_.fd(), b, RENAME_EXCHANGE);
     });
     while (swaps < 2) std::this_thread::yield();
     body();
@@ -73,18 +74,19 @@ TEST_F(RootDirHostileTest, MagicLinksAreNotFollowed) {
 TEST_F(RootDirHostileTest, LinkSwappedForADirectoryNeverLeadsOut) {
   ASSERT_TRUE(root_.Symlink(scratch_ / "outside", "swap").ok());
   ASSERT_TRUE(root_.Symlink("../outside", "swap2").ok());
-  int inside = 0;
   for (const char* link : {"swap", "swap2"}) {
+    int inside = 0;
     WhileExchanging("inside", link, [&] {
-      for (int i = 0; i < 3000; ++i) {
+      // On a busy processor the racer may be away, with the link in place, for all 3000 tries.
+      for (int i = 0; i < 3000 || (inside == 0 && i < 1'000'000); ++i) {
         const auto content = root_.ReadFile("inside/secret", 100);
         if (!content.ok()) continue;
         EXPECT_EQ(*content, "inside");
         ++inside;
       }
     });
+    EXPECT_GT(inside, 0) << link;
   }
-  EXPECT_GT(inside, 0);
 }
 
 TEST_F(RootDirHostileTest, LastComponentSwappedForALinkIsNeverFollowed) {
@@ -119,7 +121,7 @@ TEST_F(RootDirHostileTest, DirectoryMovedOutMeanwhileDoesNotTakeUsAlong) {
     }
   });
   int found = 0;
-  for (int i = 0; i < 5000 || (found == 0 && i < 200'000); ++i) {
+  for (int i = 0; i < 5000 || (found == 0 && i < 1'000'000); ++i) {
     const auto content = root_.ReadFile("a/b/c/../../../../../mark", 100);
     if (!content.ok()) continue;
     EXPECT_EQ(*content, "inside");
