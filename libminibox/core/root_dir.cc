@@ -21,8 +21,8 @@
 namespace minibox::core {
 namespace {
 
-// openat2 gives EAGAIN when anything on the host was renamed while it resolved "..". Where that does
-// not end, the path is walked by us: what others rename must not make our calls fail.
+// openat2 gives EAGAIN when anything on the host was renamed while it resolved "..". Where that
+// does not end, the path is walked by us: what others rename must not make our calls fail.
 constexpr int kMaxRaces = 128;
 
 Status CheckPath(std::string_view path) {
