@@ -298,6 +298,7 @@ struct ContainerDetails {
   std::string cgroup{};               // path below each hierarchy's root
   std::string log_path{};             // on the host
   std::optional<uint64_t> size_rw{};  // bytes of its own changes to the root, if asked for
+  HealthLog health_log{};             // of the present or last run
 };
 
 struct SystemInfo;  // minibox/system.h
@@ -407,6 +408,21 @@ class MINIBOX_EXPORT Runtime {
   // A new image: the container's with one more layer, its changes.
   StatusOr<ImageInfo> Commit(const ContainerId& id, const CommitOptions& options,
                              std::stop_token stop = {});
+
+  // Copies in every state, paths as the container sees them, mounts included, resolved in its root
+  // whatever it does meanwhile; /proc, /sys and the like are not copied (spec §12.17). A container
+  // that does not run cannot be started meanwhile. kNotFound "path_not_found".
+  StatusOr<PathStat> StatPath(const ContainerId& id, std::string_view path,
+                              bool follow_link = false);
+  // What `path` stands for and all below it as a tar whose entries begin with its last component;
+  // for "/" with nothing.
+  Status CopyOut(const ContainerId& id, std::string_view path, const BytesSink& tar,
+                 const CopyOutOptions& options = {}, std::stop_token stop = {});
+  // Merges a tar, plain, gzip or zstd, read from `tar` (borrowed) into an existing directory. A
+  // directory does not make way for a file, nor a file for a directory. kPermissionDenied
+  // "read_only"; kInvalidArgument "invalid_archive". What is copied before a failure stays.
+  Status CopyIn(const ContainerId& id, std::string_view directory, int tar,
+                const CopyInOptions& options = {}, std::stop_token stop = {});
   // The engine and its host: minibox/system.h.
   StatusOr<SystemInfo> GetSystemInfo() const;
 

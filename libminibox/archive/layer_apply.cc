@@ -16,11 +16,13 @@
 #include "archive/entry_path.h"
 #include "archive/layer_xattrs.h"
 #include "archive/overlay_marks.h"
+#include "archive/pseudo_fs.h"
 #include "archive/read_ahead.h"
 #include "archive/tar_reader.h"
 #include "core/errors.h"
 #include "core/fd.h"
 #include "core/file.h"
+#include "core/reopen.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 
@@ -62,12 +64,20 @@ StatusOr<bool> Exists(int dir, const std::string& name, struct ::stat& st) {
   return core::SysError("fstatat", core::EscapeControl(name));
 }
 
+bool IsMountPoint(int dir, const std::string& name) {
+  struct statx found {};
+  return statx(dir, name.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &found) == 0 &&
+         (found.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 class Applier {
  public:
-  Applier(const core::RootDir& root, DirChain chain, const ApplyOptions& options, ReadFn tar)
+  // `target` is where entries go.
+  Applier(const core::RootDir& root, const core::RootDir& target, DirChain chain,
+          const ApplyOptions& options, ReadFn tar)
       : root_(root),
         chain_(std::move(chain)),
-        finish_(root),
+        finish_(target),
         options_(options),
         tar_(std::move(tar)),
         reader_([this](char* buffer, size_t size) { return tar_.Read(buffer, size); },
@@ -77,8 +87,10 @@ class Applier {
 
   StatusOr<Applied> Run() {
     // A tree must not depend on when it was unpacked, so a root without entry gets a time too.
-    MBX_ASSIGN_OR_RETURN(const int root, chain_.Open(""));
-    MBX_RETURN_IF_ERROR(finish_.Add("", root, {}));
+    if (!options_.live) {
+      MBX_ASSIGN_OR_RETURN(const int root, chain_.Open(""));
+      MBX_RETURN_IF_ERROR(finish_.Add("", root, {}));
+    }
     TarEntry entry;
     while (true) {
       MBX_ASSIGN_OR_RETURN(const bool more, reader_.Next(entry));
@@ -109,8 +121,13 @@ class Applier {
     if (++entries_ > options_.max_entries) return Refused("too many entries");
     if (entry.uid > kMaxId || entry.gid > kMaxId) return Refused("owner out of range");
     MBX_RETURN_IF_ERROR(CheckXattrs(entry));
-    MBX_ASSIGN_OR_RETURN(const EntryPath path, ParseEntryPath(entry.path, options_.whiteouts));
+    MBX_ASSIGN_OR_RETURN(EntryPath path, ParseEntryPath(entry.path, options_.whiteouts));
     if (path.marker == Marker::kIgnored) return {};
+    if (options_.live) {
+      // The directory that it goes into stays what it is.
+      if (!Place(path)) return {};
+      MBX_RETURN_IF_ERROR(SetLiveAttributes(entry));
+    }
     if (path.name.empty()) return ApplyToRoot(entry);
     MBX_ASSIGN_OR_RETURN(const int parent, chain_.Open(path.parent, make_parent_));
     if (path.marker == Marker::kOpaque) return SetOpaque(parent);
@@ -135,6 +152,54 @@ class Applier {
         if (options_.whiteouts) return Hide(parent, path.name);
         Note(entry.path, "device 0/0 left out");
         return {};
+    }
+    return {};
+  }
+
+  // Where an entry goes in a live tree; false: it is the directory that the others go into.
+  bool Place(EntryPath& path) const {
+    const LiveTarget& live = *options_.live;
+    if (live.top && !path.name.empty()) {
+      const size_t slash = path.parent.find('/');
+      if (path.parent.empty()) {
+        path.name = *live.top;
+      } else {
+        const std::string below =
+            slash == std::string::npos ? std::string() : path.parent.substr(slash + 1);
+        path.parent = Joined(*live.top, below);
+      }
+    }
+    if (path.name.empty()) return false;
+    path.parent = Joined(live.into, path.parent);
+    return true;
+  }
+
+  static std::string Joined(const std::string& above, const std::string& below) {
+    return above.empty() || below.empty() ? above + below : core::StrCat(above, "/", below);
+  }
+
+  // Ids as the host has them, and nothing that only the host could give.
+  Status SetLiveAttributes(TarEntry& entry) const {
+    const LiveTarget& live = *options_.live;
+    if (live.owner == LiveTarget::Owner::kRoot) {
+      const bool plain = entry.type != TarType::kDirectory;
+      if (plain && entry.uid != 0) entry.mode &= ~uint32_t{S_ISUID};
+      if (plain && entry.gid != 0) entry.mode &= ~uint32_t{S_ISGID};
+      entry.uid = entry.gid = 0;
+    }
+    const auto uid = live.ids.ToHost(entry.uid), gid = live.ids.ToHost(entry.gid);
+    if (live.owner != LiveTarget::Owner::kCaller) {
+      if (!uid || !gid) {
+        return Refused(
+            core::StrCat("owner ", entry.uid, ":", entry.gid, " is none of the container's ids"));
+      }
+      entry.uid = *uid;
+      entry.gid = *gid;
+    }
+    std::erase_if(entry.xattrs, [](const auto& xattr) { return !IsPacked(xattr.first); });
+    const auto capability = entry.xattrs.find("security.capability");
+    if (capability != entry.xattrs.end()) {
+      capability->second = CapabilityToHost(capability->second, live.ids);
     }
     return {};
   }
@@ -172,7 +237,15 @@ class Applier {
   // Removes what has the name of a new entry.
   Status ClearTheWay(int parent, const std::string& name) {
     chain_.Forget();
+    // The kernel keeps only mounts of one's own namespace from going with what they are on.
+    if (options_.live && IsMountPoint(parent, name)) {
+      return core::SysError("unlinkat", core::EscapeControl(name), EBUSY);
+    }
     if (unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (options_.live) {
+      return errno == EISDIR ? Refused("a directory is in its place")
+                             : core::SysError("unlinkat", core::EscapeControl(name));
+    }
     MBX_ASSIGN_OR_RETURN(core::Fd dir, OpenDirectory(parent, "."));
     return core::RootDir(std::move(dir)).RemoveAll(name);
   }
@@ -194,6 +267,11 @@ class Applier {
     TarEntry plain;
     plain.mode = 0755;
     if (opaque) MBX_RETURN_IF_ERROR(SetOpaque(dir.get()));
+    // Its time is now.
+    if (options_.live) {
+      MBX_RETURN_IF_ERROR(SetLiveAttributes(plain));
+      return SetOwnerAndMode(dir.get(), plain);
+    }
     return FinishDirectory(dir.get(), path, plain);
   }
 
@@ -215,6 +293,7 @@ class Applier {
         MBX_RETURN_IF_ERROR(DropXattrs(dir.get()));
         return FinishDirectory(dir.get(), path.Full(), entry);
       }
+      if (options_.live) return Refused("a file is in its place");
       // What is replaced hid everything of that name below, and so must this.
       opaque = options_.whiteouts;
       MBX_RETURN_IF_ERROR(ClearTheWay(parent, path.name));
@@ -259,9 +338,14 @@ class Applier {
     return finish_.Add(path, fd, later);
   }
 
-  static Status SetOwnerAndMode(int fd, const TarEntry& entry) {
+  bool SetsOwner() const {
+    return !options_.live || options_.live->owner != LiveTarget::Owner::kCaller;
+  }
+
+  Status SetOwnerAndMode(int fd, const TarEntry& entry) const {
     // The mode afterwards: a change of owner clears setuid and setgid.
-    if (fchown(fd, static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid)) != 0) {
+    if (SetsOwner() &&
+        fchown(fd, static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid)) != 0) {
       return core::SysError("fchown", core::StrCat(entry.uid, ":", entry.gid));
     }
     if (fchmod(fd, entry.mode) != 0) return core::SysError("fchmod", "entry");
@@ -283,7 +367,11 @@ class Applier {
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     core::Fd file(openat(parent, name.c_str(), kFlags, 0600));
     if (!file.valid() && errno == EEXIST) {
-      MBX_RETURN_IF_ERROR(ClearTheWay(parent, name));
+      const Status cleared = ClearTheWay(parent, name);
+      if (options_.live && cleared.sys_errno() == EBUSY) {
+        return WriteMounted(parent, name, entry);
+      }
+      MBX_RETURN_IF_ERROR(cleared);
       file.reset(openat(parent, name.c_str(), kFlags, 0600));
     }
     if (!file.valid()) return core::SysError("openat", core::EscapeControl(name));
@@ -296,6 +384,19 @@ class Applier {
     const struct timespec times[2] = {{0, UTIME_OMIT}, {entry.mtime, entry.mtime_nsec}};
     if (futimens(file.get(), times) != 0) return core::SysError("futimens", "file");
     return {};
+  }
+
+  // A file that something is mounted on keeps owner and mode, which are the mount's.
+  Status WriteMounted(int parent, const std::string& name, const TarEntry& entry) {
+    const core::Fd there(openat(parent, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!there.valid()) return core::SysError("openat", core::EscapeControl(name));
+    struct ::stat st {};
+    if (fstat(there.get(), &st) != 0) return core::SysError("fstat", core::EscapeControl(name));
+    if (!S_ISREG(st.st_mode) || IsPseudoFileSystem(there.get())) {
+      return Refused("something that is no file is in its place");
+    }
+    MBX_ASSIGN_OR_RETURN(const core::Fd file, core::Reopen(there.get(), O_WRONLY | O_TRUNC));
+    return WriteContent(file.get(), entry);
   }
 
   Status WriteContent(int fd, const TarEntry& entry) {
@@ -333,6 +434,7 @@ class Applier {
   Status MakeHardLink(int parent, const EntryPath& path, const TarEntry& entry) {
     auto parsed = ParseEntryPath(entry.link, options_.whiteouts);
     if (!parsed.ok()) return parsed.status().WithContext("target of the hard link");
+    if (options_.live) (void)Place(*parsed);  // one without a name is refused below
     const EntryPath& target = *parsed;
     const auto refused = [&](std::string_view why) {
       return Refused(core::StrCat("target '", ShownPath(entry.link), "' of the hard link ", why));
@@ -397,25 +499,30 @@ class Applier {
     return FinishByName(parent, name, entry);
   }
 
-  // What must not be opened: links, devices, FIFOs.
+  // What must not be opened: links, devices, FIFOs. By a handle on what was made, whatever has its
+  // name by now.
   Status FinishByName(int parent, const std::string& name, const TarEntry& entry) {
-    if (fchownat(parent, name.c_str(), static_cast<uid_t>(entry.uid), static_cast<gid_t>(entry.gid),
-                 AT_SYMLINK_NOFOLLOW) != 0) {
+    const core::Fd made(openat(parent, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!made.valid()) return core::SysError("openat", core::EscapeControl(name));
+    struct ::stat st {};
+    if (fstat(made.get(), &st) != 0) return core::SysError("fstat", core::EscapeControl(name));
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+      return core::Error(StatusCode::kAborted, "", "was replaced while it was made");
+    }
+    if (SetsOwner() && fchownat(made.get(), "", static_cast<uid_t>(entry.uid),
+                                static_cast<gid_t>(entry.gid), AT_EMPTY_PATH) != 0) {
       return core::SysError("fchownat", core::StrCat(entry.uid, ":", entry.gid));
     }
-    if (entry.type != TarType::kSymlink && fchmodat(parent, name.c_str(), entry.mode, 0) != 0) {
-      return core::SysError("fchmodat", core::EscapeControl(name));
+    const std::string path = core::StrCat("/proc/self/fd/", made.get());
+    if (!S_ISLNK(st.st_mode) && chmod(path.c_str(), entry.mode) != 0) {
+      return core::SysError("chmod", core::EscapeControl(name));
     }
-    if (!entry.xattrs.empty()) {
-      // There is no call for an attribute relative to a directory before Linux 6.13.
-      const std::string path = core::StrCat("/proc/self/fd/", parent, "/", name);
-      for (const auto& [key, value] : entry.xattrs) {
-        MBX_RETURN_IF_ERROR(SetXattr(
-            lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0), key, entry));
-      }
+    for (const auto& [key, value] : entry.xattrs) {
+      MBX_RETURN_IF_ERROR(
+          SetXattr(setxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0), key, entry));
     }
     const struct timespec times[2] = {{0, UTIME_OMIT}, {entry.mtime, entry.mtime_nsec}};
-    if (utimensat(parent, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (utimensat(AT_FDCWD, path.c_str(), times, 0) != 0) {
       return core::SysError("utimensat", core::EscapeControl(name));
     }
     return {};
@@ -438,11 +545,17 @@ class Applier {
 StatusOr<Applied> ApplyLayer(const ReadFn& tar, const core::RootDir& root,
                              const ApplyOptions& options, std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(DirChain chain, DirChain::Create(root));
+  core::RootDir target;
+  if (options.live) {
+    MBX_ASSIGN_OR_RETURN(target, root.OpenDir(options.live->into));
+  }
   ReadFn stoppable = [&](char* buffer, size_t size) -> StatusOr<size_t> {
     if (stop.stop_requested()) return core::Cancelled("unpacking");
     return tar(buffer, size);
   };
-  return Applier(root, std::move(chain), options, std::move(stoppable)).Run();
+  return Applier(root, options.live ? target : root, std::move(chain), options,
+                 std::move(stoppable))
+      .Run();
 }
 
 }  // namespace minibox::archive

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "archive/compression.h"
+#include "archive/live_ids.h"
 #include "core/root_dir.h"
 #include "minibox/status.h"
 #include "minibox/types.h"
@@ -30,6 +31,18 @@ struct Diff {
   uint64_t bytes = 0;    // of the uncompressed tar
   uint64_t entries = 0;  // 0: the tree changes nothing
 };
+
+// What a copy takes out of a tree that is in use (spec §12.17): all that is there, with the ids of
+// the container, and nothing of overlayfs. What vanishes meanwhile is left out, a file that shrinks
+// is filled with zeros; of file systems like proc there is only the directory. Nothing but regular
+// files and directories is opened.
+struct LiveSource {
+  std::string top{};  // what the copied entry is called in the archive; "": only what is below it
+  LiveIds ids{};
+};
+// `node` is an open descriptor, O_PATH or not, of a directory or any other entry.
+Status WriteLiveTree(int node, const LiveSource& source, const WriteFn& tar,
+                     std::stop_token stop = {});
 
 // `tar` receives the uncompressed bytes.
 StatusOr<Diff> WriteLayer(const core::RootDir& tree, const WriteFn& tar,

@@ -13,6 +13,7 @@
 #include "core/errors.h"
 #include "core/file.h"
 #include "core/path_walk.h"
+#include "core/reopen.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "core/syscalls.h"
@@ -68,7 +69,14 @@ StatusOr<Fd> OpenInRoot(int root, std::string_view path, int flags, mode_t mode)
   return WalkPath(root, path, walk);
 }
 
-// Opens the file behind an O_PATH descriptor.
+StatusOr<struct ::stat> StatOf(int fd, std::string_view path) {
+  struct ::stat st {};
+  if (fstat(fd, &st) != 0) return SysError("fstat", EscapeControl(path));
+  return st;
+}
+
+}  // namespace
+
 StatusOr<Fd> Reopen(int fd, int flags) {
   const std::string name = StrCat("/proc/self/fd/", fd);
   while (true) {
@@ -77,14 +85,6 @@ StatusOr<Fd> Reopen(int fd, int flags) {
     if (errno != EINTR) return SysError("open", name);
   }
 }
-
-StatusOr<struct ::stat> StatOf(int fd, std::string_view path) {
-  struct ::stat st {};
-  if (fstat(fd, &st) != 0) return SysError("fstat", EscapeControl(path));
-  return st;
-}
-
-}  // namespace
 
 StatusOr<RootDir> RootDir::Open(std::string_view path) {
   MBX_RETURN_IF_ERROR(CheckPath(path));

@@ -38,8 +38,8 @@ class FdList {
 
 uint64_t Sum(const LaunchFdCounts& fds) {
   return uint64_t{fds.data_root} + fds.container_dir + fds.run_dir + fds.capture + fds.oom_events +
-         fds.cgroup_v2 + fds.exec_target + fds.exec_parent + fds.exec_group + fds.cgroup_tasks +
-         fds.binds + fds.held;
+         fds.cgroup_v2 + fds.exec_target + fds.exec_parent + fds.exec_group + fds.join +
+         fds.freezer + fds.cgroup_tasks + fds.binds + fds.held;
 }
 
 void CloseAll(const int* fds, uint32_t count) {
@@ -102,6 +102,8 @@ bool ReceiveLaunch(int control, Message type, LaunchInput* input, Failure& failu
   input->exec_target = list.One(counts.exec_target);
   input->exec_parent = list.One(counts.exec_parent);
   input->exec_group = list.One(counts.exec_group);
+  input->join = list.One(counts.join);
+  input->freezer = list.One(counts.freezer);
   input->cgroup_tasks = list.Many(counts.cgroup_tasks);
   input->binds = list.Many(counts.binds);
   input->held = list.Many(counts.held);
@@ -111,6 +113,7 @@ bool ReceiveLaunch(int control, Message type, LaunchInput* input, Failure& failu
 void LaunchInput::Release() {
   CloseAll(&data_root, 1);
   CloseAll(&cgroup_v2, 1);
+  CloseAll(&join, 1);
   CloseAll(cgroup_tasks, plan.fds.cgroup_tasks);
   CloseAll(binds, plan.fds.binds);
   arena.Release();

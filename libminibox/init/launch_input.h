@@ -15,7 +15,7 @@ struct LaunchInput {
 
   // Owned by the process; -1 if not sent.
   int data_root = -1, container_dir = -1, run_dir = -1, capture = -1, oom_events = -1,
-      cgroup_v2 = -1, exec_target = -1, exec_parent = -1, exec_group = -1;
+      cgroup_v2 = -1, exec_target = -1, exec_parent = -1, exec_group = -1, join = -1, freezer = -1;
   const int* cgroup_tasks = nullptr;
   const int* binds = nullptr;
   const int* held = nullptr;

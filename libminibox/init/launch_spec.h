@@ -52,7 +52,8 @@ struct LaunchSpec {
   bool user_namespace = true;
   uint32_t id_base = 100000, id_count = 65536;
 
-  enum class Net : uint8_t { kNew, kHost };
+  // kJoin: network and user namespace are those of the process LaunchFds::join, ids included.
+  enum class Net : uint8_t { kNew, kHost, kJoin };
   Net net = Net::kNew;
 
   // The root: an overlay of directories relative to LaunchFds::data_root, nearest lower

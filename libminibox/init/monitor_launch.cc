@@ -39,6 +39,58 @@ ProcPath ProcFile(pid_t pid, const char* name) {
 
 }  // namespace
 
+void MonitorLaunch::BecomePid1(int socket) {
+  RunPid1({&plan_, socket, input_.cgroup_tasks, nofile_, input_.message, input_.message_size,
+           &input_.arena});
+}
+
+// Namespaces belong to the user namespace that they are made in, so somebody has to make them
+// there: a process that goes there and whose child is ours.
+pid_t MonitorLaunch::CloneInTheirs(clone_args& args, int socket) {
+  struct Result {
+    pid_t pid;
+    int error;
+  };
+  int sockets[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) return -1;
+  const Held ours(sockets[0]);
+  Held theirs(sockets[1]);
+  clone_args helper_args{};
+  helper_args.exit_signal = SIGCHLD;
+  const pid_t helper = sys::Clone3(helper_args);
+  if (helper == 0) {
+    int pidfd = -1;
+    Result result{-1, 0};
+    const uint64_t user = plan_.user_namespace ? CLONE_NEWUSER : 0;
+    if (sys::SetNs(input_.join, user | CLONE_NEWNET) == 0) {
+      args.flags = (args.flags & ~uint64_t{CLONE_NEWUSER}) | CLONE_PARENT;
+      args.exit_signal = 0;  // it is ours, which is the monitor's
+      args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+      result.pid = sys::Clone3(args);
+      if (result.pid == 0) BecomePid1(socket);
+    }
+    result.error = errno;
+    (void)SendMessage(theirs.get(), Message::kReady, &result, sizeof result, nullptr, 0, &pidfd,
+                      pidfd >= 0 ? 1 : 0);
+    _exit(0);
+  }
+  if (helper < 0) return -1;
+  theirs.Reset();
+  Result result{-1, ESRCH};  // if it was killed
+  if (ReceiveMessage(ours.get(), packet_) == Received::kMessage) {
+    if (const auto* told = packet_.As<Result>()) result = *told;
+    if (result.pid > 0 && packet_.fd_count == 1) {
+      *reinterpret_cast<int*>(args.pidfd) = packet_.fds[0];
+    } else {
+      packet_.CloseFds();
+    }
+  }
+  while (waitpid(helper, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  errno = result.error;
+  return result.pid;
+}
+
 bool MonitorLaunch::CreatePid1() {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0) {
@@ -56,11 +108,9 @@ bool MonitorLaunch::CreatePid1() {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(input_.cgroup_v2);
   }
-  const pid_t pid = sys::Clone3(args);
-  if (pid == 0) {
-    RunPid1({&plan_, theirs.get(), input_.cgroup_tasks, nofile_, input_.message,
-             input_.message_size, &input_.arena});
-  }
+  const pid_t pid = input_.join >= 0 ? CloneInTheirs(args, theirs.get()) : sys::Clone3(args);
+  if (pid == 0) BecomePid1(theirs.get());
+  if (input_.join >= 0 && pid < 0) return Fail(failure_, "join the namespaces");
   if (pid < 0) {
     // Switched off, or the limit on their number is 0.
     const bool refused = errno == EPERM || errno == ENOSPC || errno == EINVAL || errno == EUSERS;
@@ -79,9 +129,11 @@ bool MonitorLaunch::MapIds() {
     user_namespace_.Reset(open(ProcFile(container_.pid, "ns/user").c_str(), O_RDONLY | O_CLOEXEC));
     Text<64> map;
     map << "0 " << plan_.id_base << ' ' << plan_.id_count << '\n';
+    const bool mapped = input_.join >= 0;
     if (!user_namespace_.valid() ||
-        !WriteFile(AT_FDCWD, ProcFile(container_.pid, "uid_map").c_str(), map.c_str()) ||
-        !WriteFile(AT_FDCWD, ProcFile(container_.pid, "gid_map").c_str(), map.c_str())) {
+        (!mapped &&
+         (!WriteFile(AT_FDCWD, ProcFile(container_.pid, "uid_map").c_str(), map.c_str()) ||
+          !WriteFile(AT_FDCWD, ProcFile(container_.pid, "gid_map").c_str(), map.c_str())))) {
       return FailUnsupported(failure_, "userns", "map the container's ids");
     }
   }

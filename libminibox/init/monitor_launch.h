@@ -40,6 +40,9 @@ class MonitorLaunch {
 
  private:
   bool CreatePid1();
+  void BecomePid1(int socket);  // in PID 1, never to return
+  // As sys::Clone3, in the network and the user namespace of the process to be joined.
+  pid_t CloneInTheirs(clone_args& args, int socket);
   bool MapIds();
   bool SetOomScores();
   bool SendMounts();

@@ -96,6 +96,8 @@ bool TakeScalars(Fields& fields, Plan& plan) {
                            s.fds.exec_target,
                            s.fds.exec_parent,
                            s.fds.exec_group,
+                           s.fds.join,
+                           s.fds.freezer,
                            s.detached};
   for (const uint8_t flag : flags) {
     if (!IsFlag(flag)) return false;

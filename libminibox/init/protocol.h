@@ -89,7 +89,11 @@ struct LaunchFdCounts {
   uint32_t binds, held;
   // kExec: the pidfd of PID 1; the container's group of one hierarchy and the group inside it that
   // is this exec's own.
-  uint8_t exec_target, exec_parent, exec_group, reserved;
+  uint8_t exec_target, exec_parent, exec_group;
+  // kLaunch: the pidfd of the process whose network and user namespace it shares; freezer.state of
+  // the group, on version 1, where what is frozen does not die.
+  uint8_t join, freezer;
+  uint8_t reserved[3];
 };
 
 enum class FailureKind : uint32_t {

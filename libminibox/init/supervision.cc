@@ -36,6 +36,7 @@ Supervision::Supervision(const LaunchInput& input, Container& container)
       container_dir_(input.container_dir),
       run_dir_(input.run_dir),
       oom_events_(input.oom_events),
+      freezer_(input.freezer),
       capture_(input.capture),
       deadline_ns_(input.plan.timeout_ms == 0
                        ? 0
@@ -89,6 +90,9 @@ uint64_t Supervision::OomKills() const {
 void Supervision::Kill() {
   killed_ = true;
   (void)sys::PidfdSendSignal(container_.pidfd.get(), SIGKILL);
+  // Frozen it would not die; what is not frozen stays so.
+  constexpr char kThawed[] = "THAWED";
+  if (freezer_ >= 0) (void)!write(freezer_, kThawed, sizeof kThawed - 1);
 }
 
 Supervision::Pumped Supervision::Pump(Held& pipe, LogStream stream) {

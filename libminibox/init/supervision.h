@@ -65,7 +65,7 @@ class Supervision {
 
   Container& container_;
   const bool init_, record_exit_, tty_;
-  const int container_dir_, run_dir_, oom_events_;
+  const int container_dir_, run_dir_, oom_events_, freezer_;
   int capture_;
   int* held_ = nullptr;  // ports are free again once the exit is known
   uint32_t held_count_ = 0;

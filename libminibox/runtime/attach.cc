@@ -107,6 +107,7 @@ StatusOr<std::unique_ptr<Process::Impl>> Runtime::Impl::Attach(const ContainerId
   MBX_ASSIGN_OR_RETURN(log->watch, runtime::DirWatch::Create(log->dir.dir().fd()));
   const auto tail = options.logs ? std::nullopt : std::optional<size_t>(0);
   MBX_ASSIGN_OR_RETURN(log->reader, runtime::LogReader::Open(log->dir.dir(), tail));
+  Emit("container.attach", record.info);
   return std::unique_ptr<Process::Impl>(std::make_unique<Attachment>(
       std::move(log), config.spec.tty, std::move(exit), std::move(input)));
 }

@@ -108,7 +108,13 @@ Status OpenBinds(const HostFacts& host, const store::DataRoot& root, const store
         break;
       }
       case BindSource::Kind::kGenerated: {
-        MBX_ASSIGN_OR_RETURN(fd, container.dir().OpenNoFollow(source.name, O_PATH));
+        if (source.owner.empty()) {
+          MBX_ASSIGN_OR_RETURN(fd, container.dir().OpenNoFollow(source.name, O_PATH));
+          break;
+        }
+        MBX_ASSIGN_OR_RETURN(const ContainerId owner, ContainerId::Parse(source.owner));
+        MBX_ASSIGN_OR_RETURN(const ContainerDir other, ContainerDir::Open(root, owner));
+        MBX_ASSIGN_OR_RETURN(fd, other.dir().OpenNoFollow(source.name, O_PATH));
         break;
       }
     }

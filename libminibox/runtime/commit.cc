@@ -158,9 +158,7 @@ StatusOr<std::vector<FileChange>> Runtime::Impl::Diff(const ContainerId& id) {
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
                        runtime::ContainerDir::Open(*images->root, id));
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, dir.ReadConfig());
-  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
-  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, images->EnsureLayers(image));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, LayersOf(config));
   MBX_ASSIGN_OR_RETURN(const core::RootDir below,
                        OpenMerged(images->root->dir(), NearestFirst(layers, id)));
   MBX_ASSIGN_OR_RETURN(const core::RootDir upper, dir.dir().OpenDir("upper"));
@@ -172,9 +170,7 @@ Status Runtime::Impl::Export(const ContainerId& id, const BytesSink& tar, std::s
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerDir dir,
                        runtime::ContainerDir::Open(*images->root, id));
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, dir.ReadConfig());
-  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
-  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, images->EnsureLayers(image, stop));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, LayersOf(config, stop));
   std::vector<std::string> all = NearestFirst(layers, id);
   all.insert(all.begin(), runtime::ContainerDir::Path(id) + "/upper");
   MBX_ASSIGN_OR_RETURN(const core::RootDir merged, OpenMerged(images->root->dir(), all));

@@ -50,9 +50,11 @@ Status Runtime::Impl::CheckNameIsFree(const std::string& name, const ContainerId
   return Status();
 }
 
-StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec& spec,
+StatusOr<Runtime::Impl::Locked> Runtime::Impl::CreateLocked(const ContainerSpec& asked,
                                                             bool provisional) {
-  MBX_RETURN_IF_ERROR(runtime::ValidateSpec(spec, host));
+  MBX_RETURN_IF_ERROR(runtime::ValidateSpec(asked, host));
+  ContainerSpec spec = asked;
+  MBX_RETURN_IF_ERROR(ResolveSharedNetwork(spec));
   // The record will protect the image as soon as it exists; until then the lease does.
   MBX_FAILPOINT("create.lease");
   MBX_ASSIGN_OR_RETURN(Store::Impl::Leased leased, images->ResolveLeased(spec.image, "container"));

@@ -7,9 +7,30 @@
 #include "core/event_log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "runtime/container_events.h"
 #include "runtime/dir_watch.h"
 #include "runtime/event_filter.h"
 #include "runtime/runtime_impl.h"
+
+namespace minibox::runtime {
+
+void EmitContainerEvent(const store::DataRoot& root, std::string_view type,
+                        const ContainerInfo& info, Labels more, std::optional<TimePoint> time) {
+  Labels attributes = info.labels;
+  attributes["name"] = info.name;
+  attributes["image"] = info.image;
+  attributes["project"] = info.project;
+  for (auto& [key, value] : more) attributes[key] = std::move(value);
+  root.events().Emit(type, info.id.ToString(), std::move(attributes), time);
+}
+
+Labels ExitAttributes(const ExitStatus& exit) {
+  Labels attributes{{"exit_code", core::StrCat(exit.code)}};
+  if (exit.signal != 0) attributes["signal"] = core::SignalName(exit.signal);
+  return attributes;
+}
+
+}  // namespace minibox::runtime
 
 namespace minibox {
 inline namespace v1 {
@@ -39,19 +60,14 @@ bool InTime(const Event& event, const EventOptions& options) {
 
 void Runtime::Impl::Emit(std::string_view type, const ContainerInfo& info, Labels more,
                          std::optional<TimePoint> time) const {
-  Labels attributes = info.labels;
-  attributes["name"] = info.name;
-  attributes["image"] = info.image;
-  attributes["project"] = info.project;
-  for (auto& [key, value] : more) attributes[key] = std::move(value);
-  images->root->events().Emit(type, info.id.ToString(), std::move(attributes), time);
+  runtime::EmitContainerEvent(*images->root, type, info, std::move(more), time);
 }
 
 void Runtime::Impl::EmitExit(const ContainerInfo& info) const {
   if (!info.exit) return;
   const ExitStatus& exit = *info.exit;
-  Labels more{{"exit_code", core::StrCat(exit.code)}, {"error", exit.error}};
-  if (exit.signal != 0) more["signal"] = core::SignalName(exit.signal);
+  Labels more = runtime::ExitAttributes(exit);
+  more["error"] = exit.error;
   if (exit.oom_killed) {
     more["oom_killed"] = "true";
     Emit("container.oom", info, {}, exit.at);

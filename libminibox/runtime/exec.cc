@@ -4,7 +4,6 @@
 // Only the look at the container happens under its lock; the process itself is started without,
 // so that a container that holds it up cannot hold up its own end.
 #include <fcntl.h>
-#include <poll.h>
 
 #include "core/errors.h"
 #include "core/file.h"
@@ -12,6 +11,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "core/syscalls.h"
+#include "runtime/container_events.h"
 #include "runtime/exec_plan.h"
 #include "runtime/exec_session.h"
 #include "runtime/monitor_identity.h"
@@ -38,11 +38,6 @@ int64_t ParentOf(int pid) {
   return fields.size() > 2 ? core::ParseInt64(fields[2]).value_or(0) : 0;
 }
 
-bool HasEnded(int pidfd, int timeout_ms = 0) {
-  pollfd polled{.fd = pidfd, .events = POLLIN, .revents = 0};
-  return poll(&polled, 1, timeout_ms) != 0;
-}
-
 }  // namespace
 
 StatusOr<core::Fd> Runtime::Impl::OpenPid1(const runtime::ContainerRecord& record) const {
@@ -56,15 +51,17 @@ StatusOr<core::Fd> Runtime::Impl::OpenPid1(const runtime::ContainerRecord& recor
   // The number may be another process's by now, but a living monitor has no other child.
   const bool same = record.boot_id == boot_id_ && runtime::IsAlive(record.monitor) &&
                     ParentOf(record.info.pid) == record.monitor.pid;
-  if (!same || HasEnded(pidfd.get())) return gone();
+  if (!same || runtime::HasEnded(pidfd.get())) return gone();
   return pidfd;
 }
 
 StatusOr<std::unique_ptr<Process::Impl>> Runtime::Impl::StartExec(const ContainerId& id,
                                                                   const ExecSpec& exec,
+                                                                  Announced announced,
                                                                   std::stop_token stop) {
   MBX_RETURN_IF_ERROR(runtime::ValidateExec(exec));
   runtime::ContainerConfig config;
+  ContainerInfo info{.id = id};
   runtime::IdRange ids;
   core::Fd pid1;
   std::unique_ptr<kernel::Cgroup> cgroup;
@@ -73,6 +70,7 @@ StatusOr<std::unique_ptr<Process::Impl>> Runtime::Impl::StartExec(const Containe
     MBX_ASSIGN_OR_RETURN(const Locked container, Lock(id, stop));
     MBX_RETURN_IF_ERROR(runtime::CheckCanExec(container.record.info));
     MBX_ASSIGN_OR_RETURN(config, container.dir.ReadConfig());
+    info = container.record.info;
     ids = container.record.ids;
     MBX_ASSIGN_OR_RETURN(pid1, OpenPid1(container.record));
     MBX_ASSIGN_OR_RETURN(cgroup, cgroups->Open(id.ToString()));
@@ -85,14 +83,28 @@ StatusOr<std::unique_ptr<Process::Impl>> Runtime::Impl::StartExec(const Containe
   if (!process.ok()) {
     // PID 1 on its way out takes nobody in any more, and is seen to have ended a little later.
     const bool strange = process.status().reason() == "start_failed";
-    if (HasEnded(pid1.get(), strange ? kEndTimeoutMs : 0) &&
+    if (runtime::HasEnded(pid1.get(), strange ? kEndTimeoutMs : 0) &&
         process.status().code() != StatusCode::kCancelled) {
       return core::FailedPrecondition("container_not_running",
                                       core::StrCat("container ", id.ToString(), " is not running"));
     }
     return process.status();
   }
-  MBX_ASSIGN_OR_RETURN(auto session, runtime::ExecSession::Create(std::move(*process), exec.tty));
+  runtime::ExecSession::EndFn ended;
+  if (announced == Announced::kYes) {
+    Emit("container.exec_start", info, {{"exec", spec.id}});
+    // Nobody waits for a detached one.
+    if (!exec.detached) {
+      ended = [store = images, info, name = spec.id](const ExitStatus& exit) {
+        Labels more = runtime::ExitAttributes(exit);
+        more["exec"] = name;
+        runtime::EmitContainerEvent(*store->root, "container.exec_die", info, std::move(more),
+                                    exit.at);
+      };
+    }
+  }
+  MBX_ASSIGN_OR_RETURN(
+      auto session, runtime::ExecSession::Create(std::move(*process), exec.tty, std::move(ended)));
   return std::unique_ptr<Process::Impl>(std::move(session));
 }
 

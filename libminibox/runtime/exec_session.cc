@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <utility>
 #include <vector>
 
 #include "core/errors.h"
@@ -41,7 +44,7 @@ Status Pump(int& fd, Stream stream, std::vector<char>& buffer, const OutputFn& s
 }  // namespace
 
 StatusOr<std::unique_ptr<ExecSession>> ExecSession::Create(std::unique_ptr<ExecProcess> process,
-                                                           bool terminal) {
+                                                           bool terminal, EndFn ended) {
   MBX_RETURN_IF_ERROR(MakeNonBlocking(process->out()));
   MBX_RETURN_IF_ERROR(MakeNonBlocking(process->err()));
   core::Fd input, copy;
@@ -54,10 +57,21 @@ StatusOr<std::unique_ptr<ExecSession>> ExecSession::Create(std::unique_ptr<ExecP
   }
   MBX_ASSIGN_OR_RETURN(auto writer, StdinWriter::Create(std::move(input), terminal));
   return std::unique_ptr<ExecSession>(
-      new ExecSession(std::move(process), std::move(writer), std::move(copy)));
+      new ExecSession(std::move(process), std::move(writer), std::move(copy), std::move(ended)));
 }
 
-ExecSession::~ExecSession() { input_->End(); }
+ExecSession::~ExecSession() {
+  input_->End();
+  // The copies too: only then does its terminal hang up.
+  input_.reset();
+  terminal_.reset();
+  process_.reset();
+  TellEnd({.code = 128 + SIGKILL, .signal = SIGKILL, .at = std::chrono::system_clock::now()});
+}
+
+void ExecSession::TellEnd(const ExitStatus& exit) {
+  if (ended_) std::exchange(ended_, {})(exit);
+}
 
 StatusOr<ExitStatus> ExecSession::Wait(const OutputFn& sink, std::stop_token stop) {
   MBX_ASSIGN_OR_RETURN(const StopEvent stop_event, StopEvent::Create(stop));
@@ -79,7 +93,9 @@ StatusOr<ExitStatus> ExecSession::Wait(const OutputFn& sink, std::stop_token sto
     if (polled[1].revents != 0) MBX_RETURN_IF_ERROR(Pump(err, Stream::kStderr, buffer, sink));
     if (polled[2].revents == 0) continue;
     MBX_ASSIGN_OR_RETURN(exit, process_->PollExit());
-    if (exit) input_->End();
+    if (!exit) continue;
+    input_->End();
+    TellEnd(*exit);
   }
   return *exit;
 }

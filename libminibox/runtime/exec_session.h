@@ -2,6 +2,7 @@
 // A Process that is an exec.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "runtime/exec_process.h"
@@ -12,8 +13,11 @@ namespace minibox::runtime {
 
 class ExecSession final : public Process::Impl {
  public:
+  // Called once with how it ended: 137 if that is what became of it without anybody's waiting.
+  using EndFn = std::function<void(const ExitStatus&)>;
+  // `ended` may be empty. It outlives the runtime that the process was started by.
   static StatusOr<std::unique_ptr<ExecSession>> Create(std::unique_ptr<ExecProcess> process,
-                                                       bool terminal);
+                                                       bool terminal, EndFn ended = {});
   ~ExecSession() override;
 
   StatusOr<ExitStatus> Wait(const OutputFn& sink, std::stop_token stop) override;
@@ -24,12 +28,17 @@ class ExecSession final : public Process::Impl {
 
  private:
   ExecSession(std::unique_ptr<ExecProcess> process, std::unique_ptr<StdinWriter> input,
-              core::Fd terminal)
-      : process_(std::move(process)), input_(std::move(input)), terminal_(std::move(terminal)) {}
+              core::Fd terminal, EndFn ended)
+      : process_(std::move(process)),
+        input_(std::move(input)),
+        terminal_(std::move(terminal)),
+        ended_(std::move(ended)) {}
+  void TellEnd(const ExitStatus& exit);
 
-  const std::unique_ptr<ExecProcess> process_;
-  const std::unique_ptr<StdinWriter> input_;
-  const core::Fd terminal_;  // a copy of the master for changes of its size; or none
+  std::unique_ptr<ExecProcess> process_;
+  std::unique_ptr<StdinWriter> input_;
+  core::Fd terminal_;  // a copy of the master for changes of its size; or none
+  EndFn ended_;        // empty once it has been called
 };
 
 }  // namespace minibox::runtime

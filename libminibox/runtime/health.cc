@@ -40,7 +40,7 @@ std::optional<HealthProbe> Runtime::Impl::RunProbe(const ContainerId &id,
     late = true;
     stop.request_stop();
   });
-  auto process = StartExec(id, exec, stop.get_token());
+  auto process = StartExec(id, exec, Announced::kNo, stop.get_token());
   StatusOr<ExitStatus> exit = ExitStatus();
   if (!process.ok()) {
     exit = process.status();
@@ -116,6 +116,7 @@ std::optional<milliseconds> Runtime::Impl::ProbeHealth(const ContainerId &id,
     info.health = now;
     if (written.ok()) written = container->dir.WriteRecord(container->record);
     snapshot_->Touch();
+    if (written.ok()) Emit("container.health", info, {{"health", std::string(HealthName(now))}});
   }
   if (!written.ok()) {
     core::LogWarning("runtime", core::StrCat("health of container ", id.ToString(), ": ",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "core/errors.h"
@@ -15,6 +16,11 @@ namespace {
 
 // The last id, 2^32 - 1, means "no id" to the kernel.
 constexpr uint64_t kIdLimit = std::numeric_limits<uint32_t>::max();
+
+// "<slot>" of the first owner, "<slot>-<owner>" of those who share it.
+std::optional<uint64_t> SlotOf(std::string_view entry) {
+  return core::ParseUint64(entry.substr(0, entry.find('-')));
+}
 
 }  // namespace
 
@@ -33,14 +39,23 @@ StatusOr<IdRange> IdRanges::Acquire(std::string_view owner) const {
   MBX_ASSIGN_OR_RETURN(const std::vector<std::string> entries, dir_.List(""));
   std::vector<bool> taken(std::min<size_t>(entries.size() + 1, slots_));
   for (const std::string& entry : entries) {
-    const auto slot = core::ParseUint64(entry);
+    const auto slot = SlotOf(entry);
     if (slot && *slot < taken.size()) taken[*slot] = true;
   }
   const auto range = [&](uint32_t slot) { return IdRange{base_ + slot * count_, count_, false}; };
   for (uint32_t slot = 0; slot < slots_; ++slot) {
     if (slot < taken.size() && taken[slot]) continue;
     const Status linked = dir_.Symlink(owner, core::StrCat(slot));
-    if (linked.ok()) return range(slot);
+    if (linked.ok()) {
+      // Its owner may have gone, and somebody who shares it come, since we looked.
+      MBX_ASSIGN_OR_RETURN(const std::vector<std::string> now, dir_.List(""));
+      const bool shared = std::any_of(now.begin(), now.end(), [slot](const std::string& entry) {
+        return SlotOf(entry) == slot && entry != core::StrCat(slot);
+      });
+      if (!shared) return range(slot);
+      MBX_RETURN_IF_ERROR(dir_.Unlink(core::StrCat(slot)));
+      continue;
+    }
     if (linked.code() != StatusCode::kAlreadyExists) return linked;
   }
   // Every range has an owner: share the last, with a mark of one's own for the sweep.
@@ -49,6 +64,12 @@ StatusOr<IdRange> IdRanges::Acquire(std::string_view owner) const {
   IdRange shared = range(slots_ - 1);
   shared.shared = true;
   return shared;
+}
+
+Status IdRanges::Join(std::string_view owner, const IdRange& range) const {
+  const uint32_t slot = (range.base - base_) / count_;
+  const Status linked = dir_.Symlink(owner, core::StrCat(slot, "-", owner));
+  return linked.code() == StatusCode::kAlreadyExists ? Status() : linked;
 }
 
 Status IdRanges::Release(std::string_view owner) const {

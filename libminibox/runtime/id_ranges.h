@@ -28,6 +28,9 @@ class IdRanges {
   static StatusOr<IdRanges> Open(const core::RootDir& run_dir, uint32_t base, uint32_t count);
   // The lowest free range, or the last one shared if all are taken.
   StatusOr<IdRange> Acquire(std::string_view owner) const;
+  // `range`, which has another owner, gets one more and is not free before both have released it.
+  // The caller sees to it that the other lives on until then.
+  Status Join(std::string_view owner, const IdRange& range) const;
   // Absent is OK.
   Status Release(std::string_view owner) const;
   // Releases the ranges of owners for which `is_alive` says no.

@@ -14,6 +14,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "kernel/capabilities.h"
+#include "runtime/health_log.h"
 #include "runtime/launch_plan.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/state_machine.h"
@@ -144,6 +145,7 @@ StatusOr<ContainerDetails> Runtime::Impl::InspectDetails(const ContainerId& id, 
     MBX_RETURN_IF_ERROR(AddTreeSize(std::move(upper), 0, counted, bytes));
     details.size_rw = bytes;
   }
+  details.health_log = runtime::ReadHealthLog(dir);
   details.config = std::move(config.spec);
   return details;
 }

@@ -54,12 +54,24 @@ int OpenOomEvents(const std::vector<kernel::Cgroup::JoinDir>& dirs, LaunchMessag
   return -1;
 }
 
-Status AddCgroup(const kernel::Cgroup& cgroup, LaunchMessageFds& message) {
+// On version 1; -1 elsewhere.
+int OpenFreezer(const std::vector<kernel::Cgroup::JoinDir>& dirs, LaunchMessageFds& message) {
+  for (const auto& dir : dirs) {
+    core::Fd fd(dir.v2 ? -1 : openat(dir.fd, "freezer.state", O_WRONLY | O_CLOEXEC));
+    if (fd.valid()) return message.Own(std::move(fd));
+  }
+  return -1;
+}
+
+// `join` comes in between.
+Status AddCgroup(const kernel::Cgroup& cgroup, int join, LaunchMessageFds& message) {
   const std::vector<kernel::Cgroup::JoinDir> dirs = cgroup.JoinDirs();
   message.counts.oom_events = message.Add(OpenOomEvents(dirs, message));
   for (const auto& dir : dirs) {
     if (dir.v2) message.counts.cgroup_v2 = message.Add(dir.fd);
   }
+  message.counts.join = message.Add(join);
+  message.counts.freezer = message.Add(OpenFreezer(dirs, message));
   for (const auto& dir : dirs) {
     if (dir.v2) continue;
     core::Fd tasks(openat(dir.fd, "tasks", O_WRONLY | O_CLOEXEC));
@@ -109,11 +121,12 @@ Status LaunchAttempt::SendSpec(const init::LaunchSpec& spec, const LaunchFds& fd
     output_ = std::move(output.ours);
     message.counts.capture = message.Add(message.Own(std::move(output.theirs)));
   }
-  MBX_RETURN_IF_ERROR(AddCgroup(cgroup, message));
+  MBX_RETURN_IF_ERROR(AddCgroup(cgroup, fds.join, message));
   for (const int fd : fds.binds) message.counts.binds += message.Add(fd);
   for (const int fd : fds.held) message.counts.held += message.Add(fd);
-  if (message.counts.data_root == 0 || message.counts.binds != fds.binds.size() ||
-      message.counts.held != fds.held.size()) {
+  const bool joins = spec.net == init::LaunchSpec::Net::kJoin;
+  if (message.counts.data_root == 0 || (message.counts.join != 0) != joins ||
+      message.counts.binds != fds.binds.size() || message.counts.held != fds.held.size()) {
     return core::InvalidArgument("fds", "a descriptor is missing");
   }
   if (message.fds.size() > init::kMaxLaunchFds) {

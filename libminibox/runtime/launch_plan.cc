@@ -93,7 +93,9 @@ StatusOr<LaunchPlan> PlanLaunch(const ContainerConfig& config, const ContainerId
   init::LaunchSpec& spec = plan.spec;
   spec.id = id.ToString();
   spec.hostname = from.hostname;
-  spec.net = from.network == "host" ? init::LaunchSpec::Net::kHost : init::LaunchSpec::Net::kNew;
+  spec.net = from.network == "host"          ? init::LaunchSpec::Net::kHost
+             : JoinedContainer(from.network) ? init::LaunchSpec::Net::kJoin
+                                             : init::LaunchSpec::Net::kNew;
 
   const std::string directory = ContainerDir::Path(id);
   spec.lowers.assign(layers.rbegin(), layers.rend());

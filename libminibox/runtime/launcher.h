@@ -36,6 +36,7 @@ namespace minibox::runtime {
 struct LaunchFds {
   int data_root = -1;      // for the directories named in the spec
   int container_dir = -1;  // log, exit.json; -1: neither is written
+  int join = -1;           // LaunchSpec::Net::kJoin: the pidfd of that process
   int run_dir = -1;        // directory for monitor.sock; -1: no socket, the destructor of the
                            // MonitorConnection kills the workload and waits for its end
   std::vector<int> binds{};

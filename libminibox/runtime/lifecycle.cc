@@ -9,6 +9,7 @@
 #include "core/strings.h"
 #include "runtime/generated_files.h"
 #include "runtime/launch_plan.h"
+#include "runtime/names.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/spec_validate.h"
 #include "runtime/state_machine.h"
@@ -80,6 +81,8 @@ Status Runtime::Impl::Rename(const ContainerId& id, std::string_view name) {
   if (info.state == ContainerState::kRemoving) return runtime::CheckCanStart(info);
   MBX_RETURN_IF_ERROR(CheckNameIsFree(std::string(name), &id));
   MBX_ASSIGN_OR_RETURN(runtime::ContainerConfig config, container.dir.ReadConfig());
+  // What it answers to until it is started again.
+  const std::string hostname = config.spec.hostname;
   FollowName(name, id, config.spec);
   info.name = name;
   // The record is what names are looked up in; the configuration follows at the next chance if
@@ -89,8 +92,15 @@ Status Runtime::Impl::Rename(const ContainerId& id, std::string_view name) {
   snapshot_->Touch();
   Emit("container.rename", info);
   if (!runtime::IsLive(info.state) || info.ip.empty()) return Status();
-  return container.dir.WriteGenerated(runtime::kHostsFile,
-                                      runtime::HostsText(config.spec, id, info.ip, info.gateway));
+  const Labels& labels = config.spec.labels;
+  MBX_RETURN_IF_ERROR(net->Rename(id.ToString(), runtime::DnsNames(info.name, hostname, labels, id),
+                                  runtime::HostsNames(info.name, labels, id)));
+  if (!config.spec.project.empty()) {
+    UpdateHosts(config.spec.project);
+    return Status();
+  }
+  MBX_ASSIGN_OR_RETURN(const core::FileLock hosts, LockHosts());
+  return WriteHosts(container.dir, runtime::HostsText(config.spec, id, info.ip, info.gateway));
 }
 
 Status Runtime::Impl::Update(const ContainerId& id, const ContainerUpdate& update) {
@@ -123,6 +133,7 @@ Status Runtime::Impl::Update(const ContainerId& id, const ContainerUpdate& updat
                                                ", limits of a failed update stay in force"));
     }
   }
+  if (written.ok()) Emit("container.update", info);
   return written;
 }
 

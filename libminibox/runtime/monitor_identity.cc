@@ -29,6 +29,11 @@ bool SameRun(const MonitorIdentity& a, const MonitorIdentity& b) {
   return a.pid == b.pid && a.start_time == b.start_time;
 }
 
+bool HasEnded(int pidfd, int timeout_ms) {
+  pollfd polled{.fd = pidfd, .events = POLLIN, .revents = 0};
+  return poll(&polled, 1, timeout_ms) != 0;
+}
+
 bool IsAlive(const MonitorIdentity& monitor) {
   const core::Fd pidfd = OpenMonitor(monitor);
   pollfd ended{.fd = pidfd.get(), .events = POLLIN, .revents = 0};

@@ -15,4 +15,7 @@ bool IsAlive(const MonitorIdentity& monitor);
 // no connection is left: an earlier Runtime of the process has started it.
 void ReapOwnChild(const MonitorIdentity& monitor);
 
+// Whether the process of a pidfd has ended, or does so in time.
+bool HasEnded(int pidfd, int timeout_ms = 0);
+
 }  // namespace minibox::runtime

@@ -9,6 +9,7 @@
 #include "core/strings.h"
 #include "runtime/mount_options.h"
 #include "runtime/security_defaults.h"
+#include "runtime/spec_validate.h"
 
 namespace minibox::runtime {
 namespace {
@@ -103,8 +104,11 @@ StatusOr<MountPlan> PlanMounts(const ContainerSpec& spec, const std::vector<std:
     op.id_mapped = true;
     op.attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
                     (spec.security.read_only_rootfs ? MOUNT_ATTR_RDONLY : 0);
-    op.fd_index =
-        AddSource(plan, {.kind = BindSource::Kind::kGenerated, .name = std::string(name)});
+    // Of a network that it shares with another container the names are the other's as well.
+    const auto joined = JoinedContainer(spec.network);
+    op.fd_index = AddSource(plan, {.kind = BindSource::Kind::kGenerated,
+                                   .name = std::string(name),
+                                   .owner = name == kHostnameFile ? "" : joined.value_or("")});
     plan.ops.push_back(std::move(op));
   }
   return plan;

@@ -26,6 +26,7 @@ struct BindSource {
   };
   Kind kind = Kind::kHostPath;
   std::string name{};
+  std::string owner{};   // kGenerated: <id>, if it is another container's
   bool create = false;   // kHostPath: a missing directory is made
   bool checked = false;  // kHostPath: given by a user, so the rules of spec §3 hold
   std::string field{};   // how errors name it

@@ -187,7 +187,8 @@ StatusOr<StopResult> Runtime::Stop(const ContainerId& id, const StopOptions& opt
 
 StatusOr<Process> Runtime::StartExec(const ContainerId& id, const ExecSpec& spec,
                                      std::stop_token stop) {
-  MBX_ASSIGN_OR_RETURN(auto process, impl_->StartExec(id, spec, std::move(stop)));
+  MBX_ASSIGN_OR_RETURN(auto process,
+                       impl_->StartExec(id, spec, Impl::Announced::kYes, std::move(stop)));
   return Process(std::move(process));
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -106,8 +107,10 @@ struct Runtime::Impl {
   Status Resize(const ContainerId& id, TerminalSize size);
 
   // exec.cc
+  // Probes are not announced: they would fill the events with what nobody asked for.
+  enum class Announced { kYes, kNo };
   StatusOr<std::unique_ptr<Process::Impl>> StartExec(const ContainerId& id, const ExecSpec& spec,
-                                                     std::stop_token stop);
+                                                     Announced announced, std::stop_token stop);
   // events.cc
   // What happened to a container, once it is durable: Emit("container.pause", record.info). Name,
   // image, project and labels are added to `more`; `time` is now unless it happened before.
@@ -136,6 +139,13 @@ struct Runtime::Impl {
   Status Export(const ContainerId& id, const BytesSink& tar, std::stop_token stop);
   StatusOr<ImageInfo> Commit(const ContainerId& id, const CommitOptions& options,
                              std::stop_token stop);
+
+  // copy.cc
+  StatusOr<PathStat> StatPath(const ContainerId& id, std::string_view path, bool follow_link);
+  Status CopyOut(const ContainerId& id, std::string_view path, const BytesSink& tar,
+                 const CopyOutOptions& options, std::stop_token stop);
+  Status CopyIn(const ContainerId& id, std::string_view path, int tar, const CopyInOptions& options,
+                std::stop_token stop);
 
   // recovery.cc: what Open does with each container and with what is left in RunDir.
   Status Recover();
@@ -169,12 +179,43 @@ struct Runtime::Impl {
   // is noticed later.
   void Supervise(Started& started);
   StatusOr<Started> Launch(Locked& container, bool capture, const std::stop_token& stop);
+  // The unpacked layers of its image, bottom first, relative to the data root.
+  StatusOr<std::vector<std::string>> LayersOf(const runtime::ContainerConfig& config,
+                                              const std::stop_token& stop = {}) const;
   StatusOr<network::Reservation> ReserveNetwork(const ContainerSpec& spec, const ContainerId& id);
+  // shared_network.cc
+  // "container:<name>" becomes that of the container whose network it is. kNotFound
+  // "container_not_found" with the field named.
+  Status ResolveSharedNetwork(ContainerSpec& spec) const;
+  // Whose network and ids a start shares.
+  struct Sharing {
+    core::Fd pid1;
+    runtime::IdRange ids;
+  };
+  // nullopt: nobody's. `owner`, which has a run directory by now, holds the ids until ReleaseRun.
+  // kFailedPrecondition "container_not_running".
+  StatusOr<std::optional<Sharing>> ShareNetwork(const ContainerSpec& spec,
+                                                const std::string& owner) const;
   Status WriteGeneratedFiles(const ContainerSpec& spec, const runtime::ContainerDir& dir,
                              const network::Endpoint& endpoint);
   // Between set-up and release: nothing of the image has run yet.
   Status Configure(Locked& container, const runtime::SetUp& set_up, const kernel::Cgroup& cgroup,
                    const ContainerSpec& spec, const network::Reservation& reservation);
+
+  // copy.cc
+  // The root as the container sees it, for the duration of a call.
+  struct SeenRoot {
+    const core::RootDir& root;
+    runtime::IdRange ids;
+    // Of mounts that are there only as long as it runs, which it does not; else empty.
+    std::vector<dev_t> passing{};
+  };
+  using UseRoot = std::function<Status(const SeenRoot&)>;
+  // `info` becomes what is known of the container.
+  Status WithRoot(const ContainerId& id, const UseRoot& use, const std::stop_token& stop,
+                  ContainerInfo* info = nullptr);
+  // Puts the root together as a start does, and runs nothing in it.
+  Status WithStoppedRoot(Locked& container, const UseRoot& use, const std::stop_token& stop);
 
   // create.cc
   // Held while a name is looked up and taken; after the lock of a container.

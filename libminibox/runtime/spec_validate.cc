@@ -183,8 +183,18 @@ Status ValidateMounts(const ContainerSpec& spec, const HostFacts& host) {
 }
 
 Status ValidateNetwork(const ContainerSpec& spec) {
-  if (spec.network.starts_with("container:")) {
-    return InvalidArgument("network", "'container:<id>' is not supported by this version");
+  if (const auto joined = JoinedContainer(spec.network)) {
+    if (joined->empty()) return InvalidArgument("network", "must be 'container:<id or name>'");
+    // They are the other container's.
+    const std::pair<const char*, bool> given[] = {{"hostname", !spec.hostname.empty()},
+                                                  {"dns", !spec.dns.empty()},
+                                                  {"extra_hosts", !spec.extra_hosts.empty()}};
+    for (const auto& [field, is_given] : given) {
+      if (is_given) {
+        return InvalidArgument(field, StrCat("network '", core::EscapeControl(spec.network),
+                                             "' is shared with its owner, who has its own"));
+      }
+    }
   }
   const bool bridged = IsBridged(spec.network);
   if (bridged) {
@@ -259,8 +269,9 @@ Status ValidateSysctls(const ContainerSpec& spec) {
     const std::string field = Entry("sysctls", key);
     const auto path = ParseSysctlKey(key);
     if (!path) return InvalidArgument(field, "is not a setting that a container has to itself");
-    if (spec.network == "host" && path->starts_with("net/")) {
-      return InvalidArgument(field, "belongs to the host with network 'host'");
+    if ((spec.network == "host" || JoinedContainer(spec.network)) && path->starts_with("net/")) {
+      return InvalidArgument(field, StrCat("is not the container's own with network '",
+                                           core::EscapeControl(spec.network), "'"));
     }
     if (value.empty() || value.size() > kMaxSysctlValue || !IsText(value, /*controls=*/true)) {
       return InvalidArgument(field, "has no valid value");
@@ -410,7 +421,13 @@ std::optional<std::pair<std::string, std::string>> ParseExtraHost(std::string_vi
 }
 
 bool IsBridged(std::string_view network) {
-  return network != "none" && network != "host" && !network.starts_with("container:");
+  return network != "none" && network != "host" && !JoinedContainer(network);
+}
+
+std::optional<std::string> JoinedContainer(std::string_view network) {
+  constexpr std::string_view kPrefix = "container:";
+  if (!network.starts_with(kPrefix)) return std::nullopt;
+  return std::string(network.substr(kPrefix.size()));
 }
 
 std::string PortKey(const PortMapping& port) {
@@ -463,7 +480,7 @@ Status ValidateSpec(const ContainerSpec& spec, const HostFacts& host) {
   }
   MBX_RETURN_IF_ERROR(ValidateMounts(spec, host));
   MBX_RETURN_IF_ERROR(ValidateNetwork(spec));
-  if (spec.publish_all && (spec.network == "none" || spec.network == "host")) {
+  if (spec.publish_all && !IsBridged(spec.network)) {
     return InvalidArgument("publish_all",
                            StrCat("network '", spec.network, "' publishes no ports"));
   }

@@ -31,10 +31,12 @@ std::optional<std::string> ParseSysctlKey(std::string_view key);
 // "name:ip" -> (name, ip); ip may be "host-gateway".
 std::optional<std::pair<std::string, std::string>> ParseExtraHost(std::string_view text);
 bool IsIpAddress(std::string_view text);
-// "8080", "127.0.0.1:8080", "[::1]:53/udp": the host part of a published port.
 // Whether containers of this `network` have links on bridges of ours.
 bool IsBridged(std::string_view network);
+// "8080", "127.0.0.1:8080", "[::1]:53/udp": the host part of a published port.
 std::string PortKey(const PortMapping& port);
+// What "container:<id>" names: an id, once the request is resolved; nullopt for other networks.
+std::optional<std::string> JoinedContainer(std::string_view network);
 
 // The host path of a bind with links resolved as far as it exists. kInvalidArgument
 // "path_not_allowed" if it lies in MiniBox's own directories or outside of the prefixes.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/cleanup/cleanup.h"
 #include "core/errors.h"
@@ -25,19 +26,16 @@
 #include "runtime/generated_files.h"
 #include "runtime/health_log.h"
 #include "runtime/launch_plan.h"
+#include "runtime/monitor_identity.h"
 #include "runtime/names.h"
 #include "runtime/restart_policy.h"
 #include "runtime/runtime_impl.h"
 #include "runtime/spec_validate.h"
 #include "runtime/start_failure.h"
+#include "runtime/start_parts.h"
 #include "runtime/state_machine.h"
 
-namespace minibox {
-inline namespace v1 {
-
-namespace {
-
-constexpr size_t kMaxResolvConf = 1u << 20;
+namespace minibox::runtime {
 
 // The merged root takes mode and owner from the upper directory: they are to be the image's.
 Status CopyRootAttributes(const core::RootDir& data_root, const std::string& lower,
@@ -50,13 +48,22 @@ Status CopyRootAttributes(const core::RootDir& data_root, const std::string& low
 }
 
 // Why the container has to have the host's ids; empty: it need not.
-std::string HostIdsReason(const ContainerSpec& spec, const runtime::OpenedBinds& binds) {
+std::string HostIdsReason(const ContainerSpec& spec, const OpenedBinds& binds) {
   if (spec.security.host_userns) return "asked for";
   if (!kernel::HostFeatures().user_namespaces) return "the kernel has no user namespaces";
   if (!kernel::HostFeatures().idmapped_mounts) return "the kernel has no id-mapped mounts";
   if (binds.id_map_obstacle.empty()) return "";
   return binds.id_map_obstacle + " cannot be mounted through an id map";
 }
+
+}  // namespace minibox::runtime
+
+namespace minibox {
+inline namespace v1 {
+
+namespace {
+
+constexpr size_t kMaxResolvConf = 1u << 20;
 
 void Append(const std::vector<std::string>& from, std::vector<std::string>& into) {
   into.insert(into.end(), from.begin(), from.end());
@@ -73,6 +80,9 @@ StatusOr<network::Reservation> Runtime::Impl::ReserveNetwork(const ContainerSpec
 Status Runtime::Impl::WriteGeneratedFiles(const ContainerSpec& spec,
                                           const runtime::ContainerDir& dir,
                                           const network::Endpoint& endpoint) {
+  MBX_RETURN_IF_ERROR(dir.WriteGenerated(runtime::kHostnameFile, spec.hostname + "\n"));
+  // The others are those of the network's owner.
+  if (runtime::JoinedContainer(spec.network)) return Status();
   std::string resolv_conf;
   if (spec.network == "host" && spec.dns.empty()) {
     auto text = core::ReadFileAt(AT_FDCWD, "/etc/resolv.conf", kMaxResolvConf);
@@ -91,8 +101,7 @@ Status Runtime::Impl::WriteGeneratedFiles(const ContainerSpec& spec,
   }
   // The lease is there, so whoever starts from now on writes this one's name as well.
   if (!endpoint.ip.empty()) UpdateHosts(spec.project);
-  MBX_RETURN_IF_ERROR(dir.WriteGenerated(runtime::kResolvConfFile, resolv_conf));
-  return dir.WriteGenerated(runtime::kHostnameFile, spec.hostname + "\n");
+  return dir.WriteGenerated(runtime::kResolvConfFile, resolv_conf);
 }
 
 Status Runtime::Impl::Configure(Locked& container, const runtime::SetUp& set_up,
@@ -122,15 +131,20 @@ Status Runtime::Impl::Configure(Locked& container, const runtime::SetUp& set_up,
   return container.dir.WriteRecord(starting);
 }
 
+StatusOr<std::vector<std::string>> Runtime::Impl::LayersOf(const runtime::ContainerConfig& config,
+                                                           const std::stop_token& stop) const {
+  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
+  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
+  return images->EnsureLayers(image, stop);
+}
+
 StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool capture,
                                                        const std::stop_token& stop) {
   const ContainerId& id = container.id();
   const std::string name = id.ToString();
   MBX_ASSIGN_OR_RETURN(const runtime::ContainerConfig config, container.dir.ReadConfig());
   const ContainerSpec& spec = config.spec;
-  MBX_ASSIGN_OR_RETURN(const Digest manifest, Digest::Parse(config.image_digest));
-  MBX_ASSIGN_OR_RETURN(const Store::Impl::Image image, images->ResolveManifest(manifest));
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, images->EnsureLayers(image, stop));
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> layers, LayersOf(config, stop));
   runtime::HostFacts facts = host;
   if (spec.security.privileged) {
     MBX_ASSIGN_OR_RETURN(facts.devices, runtime::ListHostDevices());
@@ -143,8 +157,8 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     plan.limits.devices_are_default = spec.devices.empty();
   }
   if (!container.record.info.started) {
-    MBX_RETURN_IF_ERROR(
-        CopyRootAttributes(images->root->dir(), plan.spec.lowers.front(), plan.spec.upper));
+    MBX_RETURN_IF_ERROR(runtime::CopyRootAttributes(images->root->dir(), plan.spec.lowers.front(),
+                                                    plan.spec.upper));
   }
 
   runtime::OpenedBinds binds;
@@ -163,6 +177,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   MBX_FAILPOINT("start.network");
   MBX_ASSIGN_OR_RETURN(const network::Reservation reservation, ReserveNetwork(spec, id));
   const network::Endpoint& endpoint = reservation.endpoint;
+  MBX_ASSIGN_OR_RETURN(const std::optional<Sharing> sharing, ShareNetwork(spec, name));
   MBX_RETURN_IF_ERROR(WriteGeneratedFiles(spec, container.dir, endpoint));
   MBX_FAILPOINT("start.binds");
   MBX_RETURN_IF_ERROR(
@@ -172,9 +187,19 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   Append(plan.warnings, warnings);
   Append(reservation.warnings, warnings);
   runtime::IdRange ids;
-  const std::string host_ids = HostIdsReason(spec, binds);
+  std::string host_ids = runtime::HostIdsReason(spec, binds);
+  const bool shares_ids = sharing && sharing->ids.count > 0;
+  if (sharing && !shares_ids && host_ids.empty()) host_ids = "so has the owner of its network";
+  if (shares_ids && !host_ids.empty()) {
+    return core::InvalidArgument(
+        "network", core::StrCat("its owner has ids of its own; the host's: ", host_ids));
+  }
   if (host_ids.empty()) {
-    MBX_ASSIGN_OR_RETURN(ids, id_ranges.Acquire(name));
+    if (shares_ids) {
+      ids = sharing->ids;
+    } else {
+      MBX_ASSIGN_OR_RETURN(ids, id_ranges.Acquire(name));
+    }
     if (ids.shared) {
       warnings.push_back("the range of ids is shared: there are more containers than ranges");
     }
@@ -195,6 +220,7 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
   fds.data_root = images->root->dir().fd();
   fds.container_dir = container.dir.dir().fd();
   fds.run_dir = run.fd();
+  if (sharing) fds.join = sharing->pid1.get();
   for (const core::Fd& fd : binds.fds) fds.binds.push_back(fd.get());
   for (const core::Fd& fd : reservation.sockets) fds.held.push_back(fd.get());
   runtime::LaunchHooks hooks;
@@ -205,8 +231,11 @@ StatusOr<Runtime::Impl::Started> Runtime::Impl::Launch(Locked& container, bool c
     return configured;
   };
   MBX_FAILPOINT("start.launch");
-  MBX_ASSIGN_OR_RETURN(runtime::Launched launched,
-                       launcher->Launch(plan.spec, fds, *cgroup, capture, hooks, stop));
+  auto attempt = launcher->Launch(plan.spec, fds, *cgroup, capture, hooks, stop);
+  if (!attempt.ok() && sharing && runtime::HasEnded(sharing->pid1.get())) {
+    MBX_RETURN_IF_ERROR(ShareNetwork(spec, name).status());  // which says so
+  }
+  MBX_ASSIGN_OR_RETURN(runtime::Launched launched, std::move(attempt));
   Append(launched.warnings, warnings);
 
   runtime::ContainerRecord running = container.record;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/changes.h"
 
+#include "core/base64.h"
+#include "core/clock.h"
+#include "core/errors.h"
 #include "core/json.h"
 #include "core/status_macros.h"
+#include "core/strings.h"
 
 namespace minibox::wire {
 
@@ -53,6 +57,34 @@ StatusOr<std::vector<FileChange>> ParseChanges(std::string_view text) {
     changes.push_back(std::move(change));
   }
   return changes;
+}
+
+std::string EncodePathStat(const PathStat& stat) {
+  json::Writer writer;
+  writer.BeginObject();
+  writer.Key("name").String(core::ReplaceInvalidUtf8(stat.name));
+  writer.Key("size").Uint(stat.size);
+  writer.Key("mode").Uint(stat.mode);
+  writer.Key("mtime").String(core::FormatTime(stat.mtime));
+  writer.Key("link_target").String(core::ReplaceInvalidUtf8(stat.link_target));
+  writer.EndObject();
+  return core::Base64Encode(writer.Take());
+}
+
+StatusOr<PathStat> DecodePathStat(std::string_view header) {
+  const auto text = core::Base64Decode(header);
+  if (!text) return core::InvalidArgument("X-Minibox-Path-Stat", "is not base64");
+  MBX_ASSIGN_OR_RETURN(const json::Value root, json::Parse(*text));
+  PathStat stat;
+  MBX_ASSIGN_OR_RETURN(stat.name, root.GetString("name"));
+  MBX_ASSIGN_OR_RETURN(stat.link_target, root.GetString("link_target"));
+  MBX_ASSIGN_OR_RETURN(const int64_t size, root.GetInt("size"));
+  stat.size = static_cast<uint64_t>(size);
+  MBX_ASSIGN_OR_RETURN(const int64_t mode, root.GetInt("mode"));
+  stat.mode = static_cast<uint32_t>(mode);
+  MBX_ASSIGN_OR_RETURN(const std::string mtime, root.GetString("mtime"));
+  MBX_ASSIGN_OR_RETURN(stat.mtime, core::ParseTime(mtime));
+  return stat;
 }
 
 }  // namespace minibox::wire

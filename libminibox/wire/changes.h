@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of a file system <-> JSON (spec §4.5, GET /containers/diff).
+// What is said of the files of a container <-> JSON (spec §4.5: diff and copy).
 #pragma once
 
 #include <string>
@@ -15,5 +15,9 @@ char KindLetter(FileChange::Kind kind);  // 'A', 'C', 'D'
 // An array, without line end.
 std::string ToJson(const std::vector<FileChange>& changes);
 StatusOr<std::vector<FileChange>> ParseChanges(std::string_view text);
+
+// The value of X-Minibox-Path-Stat: base64 of {"name","size","mode","mtime","link_target"}.
+std::string EncodePathStat(const PathStat& stat);
+StatusOr<PathStat> DecodePathStat(std::string_view header);
 
 }  // namespace minibox::wire

@@ -3,7 +3,9 @@
 
 #include <string_view>
 
+#include "core/clock.h"
 #include "core/json.h"
+#include "core/strings.h"
 #include "wire/container.h"
 #include "wire/run_request.h"
 
@@ -60,6 +62,22 @@ void WriteSecurity(json::Writer& writer, const SecurityDetails& security) {
   writer.EndObject();
 }
 
+void WriteHealthLog(json::Writer& writer, const HealthLog& log) {
+  writer.Key("health_log").BeginObject();
+  writer.Key("failing_streak").Int(log.failing_streak);
+  writer.Key("probes").BeginArray();
+  for (const HealthProbe& probe : log.probes) {
+    writer.BeginObject();
+    writer.Key("start").String(core::FormatTime(probe.start));
+    writer.Key("end").String(core::FormatTime(probe.end));
+    writer.Key("exit_code").Int(probe.exit_code);
+    writer.Key("output").String(core::ReplaceInvalidUtf8(probe.output));
+    writer.EndObject();
+  }
+  writer.EndArray();
+  writer.EndObject();
+}
+
 }  // namespace
 
 std::string ToJson(const ContainerDetails& details) {
@@ -74,6 +92,7 @@ std::string ToJson(const ContainerDetails& details) {
   writer.Key("cgroup").String(details.cgroup);
   writer.Key("log_path").String(details.log_path);
   if (details.size_rw) writer.Key("size_rw").Uint(*details.size_rw);
+  if (details.config.healthcheck) WriteHealthLog(writer, details.health_log);
   if (details.info.warnings.empty()) writer.Key("warnings").StringArray({});
   writer.EndObject();
   // Both are objects: one continues where the other ends.

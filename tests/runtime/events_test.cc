@@ -79,6 +79,33 @@ TEST_F(EventsTest, ALifeIsTold) {
   EXPECT_EQ(events[6].time, record->exit->at);
 }
 
+TEST_F(EventsTest, ExecsAttachmentsAndUpdatesAreTold) {
+  const ContainerInfo info = Start(Shell("exec sleep 1000"));
+  ExecSpec exec;
+  exec.command = {"sh", "-c", "exit 3"};
+  ASSERT_TRUE(runtime().Exec(info.id, exec, [](const OutputChunk&) { return Status(); }).ok());
+  exec.command = {"sleep", "1000"};
+  { ASSERT_TRUE(runtime().StartExec(info.id, exec).ok()); }  // whose end is the client's
+  exec.command = {"/no/such"};
+  ASSERT_FALSE(runtime().StartExec(info.id, exec).ok());
+  { ASSERT_TRUE(runtime().Attach(info.id).ok()); }
+  ContainerUpdate update;
+  update.pids = 77;
+  ASSERT_TRUE(runtime().Update(info.id, update).ok());
+  update.pids = 0;
+  ASSERT_FALSE(runtime().Update(info.id, update).ok());
+  const std::vector<Event> events = Past(Of(info.id));
+  ASSERT_THAT(Types(events),
+              ElementsAre("container.create", "container.start", "container.exec_start",
+                          "container.exec_die", "container.exec_start", "container.exec_die",
+                          "container.attach", "container.update"));
+  EXPECT_EQ(events[3].attributes.at("exit_code"), "3");
+  EXPECT_EQ(events[3].attributes.at("exec"), events[2].attributes.at("exec"));
+  EXPECT_EQ(events[5].attributes.at("exit_code"), "137");
+  EXPECT_EQ(events[5].attributes.at("signal"), "KILL");
+  EXPECT_NE(events[5].attributes.at("exec"), events[2].attributes.at("exec"));
+}
+
 TEST_F(EventsTest, WhatNobodySawHasItsTime) {
   const ContainerInfo info = Start(Shell("sleep 0.2; exit 7"));
   // No runtime is there when it exits; its own clock says when that was.

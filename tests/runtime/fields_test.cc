@@ -33,6 +33,13 @@ std::string Control(const char* v1, const char* v2) {
   return std::string("cat /sys/fs/cgroup/") + v1 + " 2>/dev/null || cat /sys/fs/cgroup/" + v2;
 }
 
+// As a regular expression.
+std::string HostNetwork() {
+  const std::string link = std::filesystem::read_symlink("/proc/thread-self/ns/net").string();
+  const size_t bracket = link.find('[');
+  return link.substr(0, bracket) + "." + link.substr(bracket + 1, link.size() - bracket - 2) + ".";
+}
+
 TEST_F(Fields, EachHasItsEffect) {
   const std::string bind = root_ + "/bind";
   std::filesystem::create_directory(bind);
@@ -50,6 +57,12 @@ TEST_F(Fields, EachHasItsEffect) {
       {"entrypoint",
        [](ContainerSpec& s) { s.entrypoint = {"sh"}, s.command.erase(s.command.begin()); },
        "echo $0", "sh\n", ""},
+      {"command",
+       [](ContainerSpec& s) {
+         s.entrypoint = {"echo", "a"};
+         s.command = {"b c", "$HOME"};
+       },
+       "", "a b c \\$HOME\n", ""},
       {"memory", [](ContainerSpec& s) { s.resources.memory_bytes = 64 * kMiB; },
        Control("memory/memory.limit_in_bytes", "memory.max"), "67108864\n", "(9[0-9]+|max)\n"},
       {"memory_swap",
@@ -112,6 +125,8 @@ TEST_F(Fields, EachHasItsEffect) {
       {"user", [](ContainerSpec& s) { s.user = "1234:5678"; },
        "id -u; id -g; grep CapEff /proc/self/status", "1234\n5678\nCapEff:\t0000000000000000\n",
        "0\n0\nCapEff:\t00000000a80425fb\n"},
+      {"user by name", [](ContainerSpec& s) { s.user = "www"; }, "id -un; id -u; echo $HOME",
+       "www\n[1-9][0-9]*\n/.*\n", "root\n0\n.*\n"},
       {"workdir", [](ContainerSpec& s) { s.working_dir = "/made/here"; }, "pwd; stat -c '%a %u' .",
        "/made/here\n755 0\n", "/\n.*"},
       {"hostname", [](ContainerSpec& s) { s.hostname = "h0st"; },
@@ -121,6 +136,8 @@ TEST_F(Fields, EachHasItsEffect) {
        "(.|\n)*nameserver 192.0.2.53(.|\n)*", ""},
       {"extra_hosts", [](ContainerSpec& s) { s.extra_hosts = {"other:192.0.2.7"}; },
        "grep other /etc/hosts", "192.0.2.7\tother\n", ""},
+      {"network host", [](ContainerSpec& s) { s.network = "host"; }, "readlink /proc/self/ns/net",
+       HostNetwork() + "\n", ""},
       {"network none", [](ContainerSpec& s) { s.network = "none"; },
        "ls /sys/class/net | grep -v lo | wc -l", "0\n", ""},
       {"init", [](ContainerSpec& s) { s.init = false; }, "echo $$", "1\n", "[2-9][0-9]*\n"},
@@ -158,6 +175,47 @@ TEST_F(Fields, EachHasItsEffect) {
     if (row.without.empty()) continue;
     EXPECT_THAT(RunShell(Shell(row.script + "; true")).out, MatchesRegex(row.without));
   }
+}
+
+TEST_F(Fields, WhatIsOnlyOfTheRecord) {
+  ContainerSpec spec = Shell("trap 'exit 9' USR1; echo ready; while :; do sleep 1000 & wait; done");
+  spec.name = "named";
+  spec.project = "shop";
+  spec.labels = {{"a", "1"}, {"b", ""}};
+  spec.stop_signal = "usr1";
+  spec.stop_timeout = std::chrono::seconds(600);
+  spec.restart = {RestartPolicy::Kind::kOnFailure, 3};
+  spec.healthcheck = HealthCheck{{"CMD", "true"}, std::chrono::hours(1), {}, {}, 7};
+  spec.log_max_bytes = 5 * kMiB;
+  spec.log_max_files = 2;
+  const ContainerInfo info = Start(spec);
+  EXPECT_EQ(info.name, "named");
+  EXPECT_EQ(info.project, "shop");
+  EXPECT_EQ(info.labels, spec.labels);
+  EXPECT_EQ(info.restart, spec.restart);
+  EXPECT_EQ(info.health, Health::kStarting);
+  AwaitLog(info.id, "ready");
+  const auto details = runtime().InspectDetails(info.id);
+  ASSERT_TRUE(details.ok());
+  EXPECT_EQ(details->config.healthcheck->retries, 7);
+  EXPECT_EQ(details->config.stop_timeout, spec.stop_timeout);
+  EXPECT_EQ(details->config.log_max_bytes, spec.log_max_bytes);
+  EXPECT_EQ(details->config.log_max_files, 2);
+  // The same name may be taken again, but not where it shall be the only one.
+  ContainerSpec second = Shell("exit 0");
+  second.name = "named";
+  EXPECT_TRUE(runtime().Create(second).ok());
+  second.unique_name = true;
+  const auto held = runtime().Create(second);
+  EXPECT_EQ(held.status().reason(), "name_in_use");
+  EXPECT_EQ(held.status().field(), "name");
+  EXPECT_EQ(*runtime().Stop(info.id), StopResult::kStopped);
+  EXPECT_EQ(runtime().Inspect(info.id)->exit->code, 9);
+  ContainerSpec gone = Shell("exit 0");
+  gone.remove_on_exit = true;
+  const auto run = runtime().Run(gone);
+  ASSERT_TRUE(run.ok());
+  EXPECT_TRUE(runtime().WaitFor(run->id, {.condition = WaitCondition::kRemoved}).ok());
 }
 
 TEST_F(Fields, TimeLimitOfTheRun) {

@@ -60,6 +60,27 @@ TEST_F(HealthTest, FollowsTheProbes) {
   EXPECT_EQ(runtime().Inspect(info.id)->health, Health::kNone);
 }
 
+TEST_F(HealthTest, EveryChangeIsAnEvent) {
+  const ContainerInfo info = Start(Checked("touch /healthy; exec sleep 1000"));
+  AwaitHealth(info.id, Health::kHealthy);
+  ExecSpec exec;
+  exec.command = {"rm", "/healthy"};
+  ASSERT_TRUE(runtime().Exec(info.id, exec, [](const OutputChunk &) { return Status(); }).ok());
+  std::vector<std::string> told;
+  const EventOptions options{
+      .since = TimePoint(), .types = {"container.health"}, .containers = {info.id.ToString()}};
+  const Status read = runtime().ReadEvents(options, [&](const Event &event) {
+    told.push_back(event.attributes.at("health"));
+    return told.back() == "unhealthy" ? Status(StatusCode::kAborted, "enough") : Status();
+  });
+  EXPECT_EQ(read.code(), StatusCode::kAborted);
+  EXPECT_EQ(told, (std::vector<std::string>{"healthy", "unhealthy"}));
+  const auto details = runtime().InspectDetails(info.id);
+  ASSERT_TRUE(details.ok());
+  EXPECT_GE(details->health_log.failing_streak, 1);
+  EXPECT_EQ(details->health_log.probes.back().output, "probe\n");
+}
+
 TEST_F(HealthTest, WaitForHealthyAndForNothingMore) {
   const ContainerInfo good = Start(Checked("touch /healthy; exec sleep 1000"));
   const auto healthy = runtime().WaitFor(good.id, {.condition = WaitCondition::kHealthy});

@@ -43,7 +43,22 @@ TEST_F(IdRangesTest, TheLastIsSharedWhenAllAreTaken) {
   EXPECT_EQ(*ranges->Acquire("a"), (IdRange{1u << 31, 1u << 30, false}));
   EXPECT_EQ(*ranges->Acquire("b"), (IdRange{1u << 31, 1u << 30, true}));
   ASSERT_TRUE(ranges->Release("a").ok());
-  EXPECT_FALSE(ranges->Acquire("c")->shared);
+  EXPECT_TRUE(ranges->Acquire("c")->shared);  // with "b", which is still there
+  ASSERT_TRUE(ranges->Release("b").ok());
+  ASSERT_TRUE(ranges->Release("c").ok());
+  EXPECT_FALSE(ranges->Acquire("d")->shared);
+}
+
+TEST_F(IdRangesTest, OneThatOthersJoinedIsFreeWhenAllHaveReleasedIt) {
+  const auto ranges = IdRanges::Open(run_dir_, 1000, 10);
+  const auto first = ranges->Acquire("a");
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(ranges->Join("b", *first).ok());
+  ASSERT_TRUE(ranges->Join("b", *first).ok());
+  ASSERT_TRUE(ranges->Release("a").ok());
+  EXPECT_NE(ranges->Acquire("c")->base, first->base);
+  ASSERT_TRUE(ranges->Release("b").ok());
+  EXPECT_EQ(*ranges->Acquire("d"), *first);
 }
 
 TEST_F(IdRangesTest, RefusesARangeThatDoesNotFit) {

@@ -79,6 +79,42 @@ TEST_F(NamedContainers, HostsFilesFollowSiblings) {
   EXPECT_THAT(Hosts(web.id), HasSubstr("\tdb\n"));
 }
 
+TEST_F(NamedContainers, ARenameReachesSiblingsAndNameServers) {
+  const ContainerInfo web =
+      Start(Member("web", "echo 10.0.0.9 mine >> /etc/hosts; echo ready; exec sleep 1000"));
+  AwaitLog(web.id, "ready");
+  const ContainerInfo db = Start(Member("db"));
+  ASSERT_TRUE(runtime().Rename(web.id, "shopfront").ok());
+  const std::string before = web.ip + "\tweb\n", after = web.ip + "\tshopfront\n";
+  for (const ContainerId& id : {web.id, db.id}) {
+    EXPECT_THAT(Hosts(id), HasSubstr(after));
+    EXPECT_THAT(Hosts(id), Not(HasSubstr(before)));
+  }
+  EXPECT_THAT(Hosts(web.id), HasSubstr(db.ip + "\tdb\n"));
+  EXPECT_THAT(Hosts(web.id), HasSubstr("10.0.0.9 mine\n"));
+  // Its host name is the old one until it is started again, and is found by both.
+  const std::string asked =
+      RunShell(Member("asker", "for n in shopfront web; do nslookup $n 172.19.0.1; done; true"))
+          .out;
+  EXPECT_THAT(asked, ::testing::ContainsRegex("Name:\tshopfront[^N]*" + web.ip));
+  EXPECT_THAT(asked, ::testing::ContainsRegex("Name:\tweb[^N]*" + web.ip));
+  ASSERT_TRUE(runtime().Restart(web.id, {.grace = std::chrono::milliseconds(0)}).ok());
+  EXPECT_THAT(RunShell(Member("asker", "nslookup web 172.19.0.1 2>&1; true")).out,
+              Not(HasSubstr("Name:\tweb")));
+}
+
+TEST_F(NamedContainers, ARenameKeepsWhatAContainerWithoutProjectAdded) {
+  ContainerSpec spec =
+      Member("alone", "echo 10.0.0.9 mine >> /etc/hosts; echo ready; exec sleep 1000");
+  spec.project.clear();
+  const ContainerInfo info = Start(spec);
+  AwaitLog(info.id, "ready");
+  ASSERT_TRUE(runtime().Rename(info.id, "single").ok());
+  EXPECT_THAT(Hosts(info.id), HasSubstr(info.ip + "\tsingle\n"));
+  EXPECT_THAT(Hosts(info.id), Not(HasSubstr("\talone\n")));
+  EXPECT_THAT(Hosts(info.id), HasSubstr("10.0.0.9 mine\n"));
+}
+
 TEST_F(NamedContainers, NamesResolveInTheFirstInstruction) {
   const ContainerInfo web = Start(Member("web"));
   EXPECT_THAT(RunShell(Member("asker", "nslookup WEB 172.19.0.1; true")).out, HasSubstr(web.ip));

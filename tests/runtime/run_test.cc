@@ -156,7 +156,22 @@ TEST_F(Run, StartFailuresLeaveNothing) {
     int exit_code;
     std::function<void(ContainerSpec&)> change;
   };
+  const std::string garbage = scratch_.Write("garbage",
+                                             "\x7f"
+                                             "ELF but not really",
+                                             0755);
+  const std::string script = scratch_.Write("script", "#!/no/such/interpreter\n", 0755);
+  const auto executes = [](const std::string& file) {
+    return [file](ContainerSpec& s) {
+      s.mounts = {{Mount::Kind::kBind, file, "/bin/given", ""}};
+      s.command = {"given"};
+    };
+  };
   const Case cases[] = {
+      {"command_not_executable", 126, executes(garbage)},
+      {"command_not_executable", 126, executes(script)},
+      {"invalid_argument", 125, [](ContainerSpec& s) { s.user = "root:nobody-knows"; }},
+      {"invalid_argument", 125, [](ContainerSpec& s) { s.working_dir = "/etc/passwd"; }},
       {"command_not_found", 127, [](ContainerSpec& s) { s.command = {"nope"}; }},
       {"command_not_found", 127, [](ContainerSpec& s) { s.command = {"/bin/nope"}; }},
       {"command_not_executable", 126, [](ContainerSpec& s) { s.command = {"/etc/passwd"}; }},

@@ -13,6 +13,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 #include "core/root_dir.h"
 #include "runtime/dir_watch.h"
@@ -196,6 +197,28 @@ int RuntimeTest::Agent(int kill_nth, std::string command, std::string argument) 
 
 bool RuntimeTest::WasKilled(int status) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+std::string RuntimeTest::CgroupFile(const ContainerId& id, const std::string& name) {
+  const auto info = runtime().Inspect(id);
+  if (!info.ok()) return "";
+  std::istringstream lines(ReadWholeFile("/proc/" + std::to_string(info->pid) + "/cgroup"));
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string path = line.substr(second + 1);
+    // v2 has one hierarchy, mounted at the top or beside those of v1.
+    std::vector<std::string> mounts = {controllers};
+    if (controllers.empty()) mounts = {"unified", "."};
+    for (const std::string& mount : mounts) {
+      const std::string file = "/sys/fs/cgroup/" + mount + path + "/" + name;
+      if (access(file.c_str(), F_OK) != 0) continue;
+      std::string text = ReadWholeFile(file);
+      if (text.ends_with('\n')) text.pop_back();
+      return text;
+    }
+  }
+  return "";
 }
 
 void RuntimeNetworkTest::SetUp() {

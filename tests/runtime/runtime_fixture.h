@@ -59,6 +59,9 @@ class RuntimeTest : public ::testing::Test {
   json::Value Record(const ContainerId& id) const;
   // containers/, RunDir, id ranges and leases hold nothing.
   void ExpectNothingLeft();
+  // The content of a file of the running container's control group, whichever hierarchy has it,
+  // without its last line end; "" if none does.
+  std::string CgroupFile(const ContainerId& id, const std::string& name);
   // Our control groups that exist, "" if there are none.
   static std::string Cgroups();
 

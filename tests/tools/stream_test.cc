@@ -316,14 +316,18 @@ TEST_F(StreamTest, ExecsEndWithTheirClient) {
     framed.Send(Request("/containers/exec", ExecBody(id, "echo ready; sleep 7777"), kUpgrade));
     framed.ReadUntil("ready");
     RawClient terminal(daemon_->port());
+    // In the background: a shell runs no trap while it waits for a command in the foreground, and
+    // the kernel tells only the leader of the session of the hang-up.
     terminal.Send(Request("/containers/exec",
-                          ExecBody(id, "echo ready; sleep 7777", R"(,"interactive":true)"),
+                          ExecBody(id, "trap ': > /hup; exit' HUP; echo ready; sleep 7777 & wait",
+                                   R"(,"interactive":true)"),
                           kUpgrade));
     terminal.ReadUntil("ready");
   }
   // An event, not a time: `ps` until nothing is left.
   while (Count(id, "sleep 7777") != "0\n") {
   }
+  EXPECT_EQ(Post("/containers/exec", ExecBody(id, "ls /hup")).body, "/hup\n");
 }
 
 TEST_F(StreamTest, InteractiveRunsTakeOverTheConnection) {

@@ -289,6 +289,7 @@ StatusOr<Reply> Client::Send(const Call& call) {
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+  if (call.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   if (call.method == "POST") {
     curl_easy_setopt(curl, CURLOPT_POST, 1L);
     if (call.upload_fd) {

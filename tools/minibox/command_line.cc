@@ -137,6 +137,7 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   AddRunCommands(app, session);
   AddLifecycleCommands(app, session);
   AddChangeCommands(app, session);
+  AddCopyCommand(app, session);
   AddContainerCommands(app, session);
   AddExecCommands(app, session);
   AddDatabaseCommands(app, session);

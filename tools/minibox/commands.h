@@ -103,6 +103,7 @@ void AddChangeCommands(CLI::App& app, Session& session);
 void AddBuildCommand(CLI::App& app, Session& session);
 void AddComposeCommands(CLI::App& app, Session& session);
 void AddContainerCommands(CLI::App& app, Session& session);
+void AddCopyCommand(CLI::App& app, Session& session);
 void AddDatabaseCommands(CLI::App& app, Session& session);
 void AddExecCommands(CLI::App& app, Session& session);
 void AddEventCommands(CLI::App& app, Session& session);

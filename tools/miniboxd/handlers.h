@@ -18,6 +18,7 @@ namespace miniboxd {
 std::vector<Route> BuildRoutes(Engine& engine);
 std::vector<Route> ChangeRoutes(Engine& engine);
 std::vector<Route> ContainerRoutes(Engine& engine);
+std::vector<Route> CopyRoutes(Engine& engine);
 std::vector<Route> ExecRoutes(Engine& engine);
 std::vector<Route> EventRoutes(Engine& engine);
 std::vector<Route> ImageRoutes(Engine& engine);

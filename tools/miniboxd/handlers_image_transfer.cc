@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "body_pipe.h"
 #include "handlers.h"
 #include "params.h"
 #include "transfer_stream.h"
@@ -31,31 +32,6 @@ constexpr std::string_view kTar = "application/x-tar";
 // Lines that are sent while the body still comes: a client that reads only when it has sent
 // everything must not be waited for, and so many fit into the socket.
 constexpr int kMaxEarlyLines = 1000;
-
-struct Pipe {
-  int read_end = -1, write_end = -1;
-  ~Pipe() {
-    CloseRead();
-    CloseWrite();
-  }
-  bool Open() {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return false;
-    read_end = ends[0];
-    write_end = ends[1];
-    return true;
-  }
-  void CloseRead() {
-    if (read_end >= 0) close(std::exchange(read_end, -1));
-  }
-  void CloseWrite() {
-    if (write_end >= 0) close(std::exchange(write_end, -1));
-  }
-};
-
-Status NoPipe() {
-  return Status(StatusCode::kInternal, "pipe2: no more descriptors", {.reason = "internal"});
-}
 
 std::string NameOf(const ImageInfo& image) {
   return image.name.empty() ? image.manifest.ToString() : image.name;
@@ -109,17 +85,6 @@ void Load(Engine& engine, Exchange& exchange) {
   close(*file);
   if (!images.ok()) return exchange.SendError(images.status());
   SendLoaded(exchange, *images, path);
-}
-
-// kCancelled once nobody reads any more.
-Status WriteToPipe(int pipe, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(pipe, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Status(StatusCode::kCancelled, "the archive's reader has ended");
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return Status();
 }
 
 // What makes images of an archive that is read from `fd`.

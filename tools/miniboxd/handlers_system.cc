@@ -38,9 +38,10 @@ std::vector<Route> SystemRoutes(Engine& engine) {
 
 std::vector<Route> AllRoutes(Engine& engine) {
   std::vector<Route> all;
-  for (auto* routes : {SystemRoutes, BuildRoutes, ChangeRoutes, ContainerRoutes, EventRoutes,
-                       ExecRoutes, ImageRoutes, ImageTransferRoutes, InspectRoutes, LifecycleRoutes,
-                       MetricsRoutes, RegistryRoutes, StoreRoutes, VolumeRoutes, NetworkRoutes}) {
+  for (auto* routes :
+       {SystemRoutes, BuildRoutes, ChangeRoutes, ContainerRoutes, CopyRoutes, EventRoutes,
+        ExecRoutes, ImageRoutes, ImageTransferRoutes, InspectRoutes, LifecycleRoutes, MetricsRoutes,
+        RegistryRoutes, StoreRoutes, VolumeRoutes, NetworkRoutes}) {
     for (Route& route : routes(engine)) all.push_back(std::move(route));
   }
   return all;
