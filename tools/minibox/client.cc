@@ -221,6 +221,12 @@ struct Client::Impl {
   std::string base;    // "http://host:port"
   std::string socket;  // path of a Unix socket, or empty
   std::string token;
+  std::function<void(const std::string&)> observer{};
+
+  StatusOr<Reply> Send(const Call& call);
+  StatusOr<Upgraded> Upgrade(const Call& call);
+  void Observe(const Call& call, steady_clock::time_point begin, const Status& failure,
+               int status) const;
 };
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -249,20 +255,20 @@ StatusOr<Client> Client::ForHost(std::string_view url, std::string_view token) {
   return Client(std::move(impl));
 }
 
-StatusOr<Reply> Client::Send(const Call& call) {
+StatusOr<Reply> Client::Impl::Send(const Call& call) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(),
                                                                    curl_easy_cleanup);
   CURL* curl = handle.get();
   Transfer transfer{.curl = curl, .call = call};
   if (call.patience) transfer.deadline = steady_clock::now() + *call.patience;
 
-  std::string url = impl_->base + call.path;
+  std::string url = base + call.path;
   if (!call.query.empty()) url += "?" + EncodeQuery(call.query);
   curl_slist* headers = nullptr;
   const auto add_header = [&](const std::string& line) {
     headers = curl_slist_append(headers, line.c_str());
   };
-  if (!impl_->token.empty()) add_header("Authorization: Bearer " + impl_->token);
+  if (!token.empty()) add_header("Authorization: Bearer " + token);
   for (const auto& [name, value] : call.headers) add_header(StrCat(name, ": ", value));
   if (call.upload_fd) {
     add_header("Content-Type: application/x-tar");
@@ -274,8 +280,8 @@ StatusOr<Reply> Client::Send(const Call& call) {
                                                                           curl_slist_free_all);
   char why[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  if (!impl_->socket.empty()) {
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, impl_->socket.c_str());
+  if (!socket.empty()) {
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
   }
   // The daemon is never behind the proxies that the environment names for registries.
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -311,7 +317,7 @@ StatusOr<Reply> Client::Send(const Call& call) {
   if (transfer.refused_by_sink) return Status(StatusCode::kCancelled, "cannot write the output");
   if (transfer.stopped) return Status(StatusCode::kCancelled, "interrupted");
   if (transfer.timed_out) {
-    return Status(StatusCode::kDeadlineExceeded, StrCat("no answer from ", impl_->shown));
+    return Status(StatusCode::kDeadlineExceeded, StrCat("no answer from ", shown));
   }
   if (transfer.head_arrived) {
     // An answer that arrived whole before the connection broke, say during an upload, counts.
@@ -321,16 +327,16 @@ StatusOr<Reply> Client::Send(const Call& call) {
     return Status(StatusCode::kUnavailable, StrCat("the daemon's answer broke off: ", detail));
   }
   return Status(StatusCode::kUnavailable,
-                StrCat("cannot reach the daemon at ", impl_->shown, ": ", detail));
+                StrCat("cannot reach the daemon at ", shown, ": ", detail));
 }
 
-StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
+StatusOr<Client::Upgraded> Client::Impl::Upgrade(const Call& call) {
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), curl_easy_cleanup);
   CURL* curl = handle.get();
   char why[CURL_ERROR_SIZE] = "";
-  curl_easy_setopt(curl, CURLOPT_URL, impl_->base.c_str());
-  if (!impl_->socket.empty()) {
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, impl_->socket.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, base.c_str());
+  if (!socket.empty()) {
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
   }
   curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -338,14 +344,13 @@ StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
   curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
   const CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) {
-    return Status(StatusCode::kUnavailable,
-                  StrCat("cannot reach the daemon at ", impl_->shown, ": ",
-                         *why != '\0' ? why : curl_easy_strerror(code)));
+    return Status(StatusCode::kUnavailable, StrCat("cannot reach the daemon at ", shown, ": ",
+                                                   *why != '\0' ? why : curl_easy_strerror(code)));
   }
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);
   auto stream = std::make_unique<CurlStream>(std::move(handle));
 
-  std::string_view authority = impl_->base;
+  std::string_view authority = base;
   authority.remove_prefix(authority.find("://") + 3);
   authority = authority.substr(0, authority.find('/'));
   std::string target = call.path;
@@ -354,7 +359,7 @@ StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
       StrCat("POST ", target, " HTTP/1.1\r\nHost: ", authority,
              "\r\nConnection: Upgrade\r\nUpgrade: ", wire::kStreamProtocol,
              "\r\nContent-Type: application/json\r\nContent-Length: ", call.body.size(), "\r\n");
-  if (!impl_->token.empty()) request += StrCat("Authorization: Bearer ", impl_->token, "\r\n");
+  if (!token.empty()) request += StrCat("Authorization: Bearer ", token, "\r\n");
   const Status sent = stream->SendAll(StrCat(request, "\r\n", call.body));
   if (!sent.ok()) return sent;
 
@@ -380,6 +385,36 @@ StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
                                    [&](const std::string& text) { return text.size() >= wanted; });
   if (!body.ok()) return body.status();
   upgraded.reply.body = std::move(*body);
+  return upgraded;
+}
+
+void Client::Impl::Observe(const Call& call, steady_clock::time_point begin, const Status& failure,
+                           int status) const {
+  if (!observer) return;
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - begin).count();
+  std::string target = call.path;
+  if (!call.query.empty()) target += "?" + EncodeQuery(call.query);
+  observer(StrCat("[debug] ", call.method, " ", target, " -> ",
+                  failure.ok() ? StrCat(status) : std::string(failure.message()), ", ", took,
+                  " ms\n"));
+}
+
+void Client::set_observer(std::function<void(const std::string&)> observer) {
+  impl_->observer = std::move(observer);
+}
+
+StatusOr<Reply> Client::Send(const Call& call) {
+  const auto begin = steady_clock::now();
+  auto reply = impl_->Send(call);
+  impl_->Observe(call, begin, reply.status(), reply.ok() ? reply->status : 0);
+  return reply;
+}
+
+StatusOr<Client::Upgraded> Client::Upgrade(const Call& call) {
+  const auto begin = steady_clock::now();
+  auto upgraded = impl_->Upgrade(call);
+  impl_->Observe(call, begin, upgraded.status(), upgraded.ok() ? upgraded->reply.status : 0);
   return upgraded;
 }
 

@@ -59,6 +59,9 @@ class Client {
   Client(Client&&) noexcept;
   ~Client();
 
+  // Told one line per call, with its answer and time; before the first call. For --debug.
+  void set_observer(std::function<void(const std::string& line)> observer);
+
   // An error if there is no answer or it broke off; whatever its status otherwise. Any thread,
   // several at once.
   StatusOr<Reply> Send(const Call& call);

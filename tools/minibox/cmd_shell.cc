@@ -50,6 +50,15 @@ std::vector<std::string> LivingNamesOf(Session& session, std::string_view kind) 
   return names;
 }
 
+// Names come from where the command that is being typed would ask.
+void TakeConnection(const std::vector<std::string>& words, Session& session) {
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    if (words[i] == "--local") session.local = true;
+    if (words[i] == "--host") session.host = words[i + 1];
+    if (words[i] == "--data-root") session.data_root = words[i + 1];
+  }
+}
+
 }  // namespace
 
 void AddShellCommands(CLI::App& app, Session& session) {
@@ -82,6 +91,7 @@ void AddShellCommands(CLI::App& app, Session& session) {
   complete->set_help_flag();
   complete->callback([&app, &session, complete] {
     session.action = [&app, &session, words = complete->remaining()] {
+      TakeConnection(words, session);
       std::string text;
       for (const std::string& candidate : Candidates(
                app, words, [&](std::string_view kind) { return LivingNamesOf(session, kind); })) {

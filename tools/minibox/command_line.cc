@@ -29,7 +29,7 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 // The first argument that is no option and no option's value.
 std::vector<std::string>::const_iterator FindCommand(const std::vector<std::string>& arguments) {
   for (auto it = arguments.begin(); it != arguments.end(); ++it) {
-    if (*it == "--host") {
+    if (*it == "--host" || *it == "--data-root") {
       if (++it == arguments.end()) break;
     } else if (!it->starts_with('-')) {
       return it;
@@ -129,6 +129,12 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   app.add_option("--host", session.host,
                  "the daemon: http://host:port, https://… or unix:///path\n"
                  "(default: $MINIBOX_API, else http://127.0.0.1:8080)");
+  app.add_flag("--local", session.local,
+               "work on the data root in this process instead of asking a daemon (root)");
+  app.add_option("--data-root", session.data_root,
+                 "with --local: where images, containers and volumes live\n"
+                 "(default: $MINIBOX_DATA_ROOT, else /var/lib/minibox)");
+  app.add_flag("--debug", session.debug, "show requests, and what the engine logs with --local");
   bool version = false;
   app.add_flag("--version", version, "print the version and exit");
   app.footer(
@@ -174,12 +180,20 @@ int RunCommandLine(std::vector<std::string> arguments, Terminal terminal) {
   } catch (const CLI::ParseError& error) {
     return session.Usage(error.what());
   }
+  if (session.local && !session.host.empty()) {
+    return session.Usage("--local: not together with --host");
+  }
+  if (!session.local && app.count("--data-root") > 0) {
+    return session.Usage("--data-root: only with --local; a daemon has its own");
+  }
   if (!session.host.empty()) {
     const auto client = Client::ForHost(session.host, "");
     if (!client.ok()) return session.Usage("--host: " + client.status().message());
   }
   if (version) return session.Print(StrCat("minibox ", LibraryVersion(), "\n"));
-  return session.action ? session.action() : session.Print(app.help());
+  const int status = session.action ? session.action() : session.Print(app.help());
+  session.Close(status);
+  return status;
 }
 
 }  // namespace minibox::cli

@@ -25,18 +25,26 @@ inline constexpr int kSuccess = 0, kFailure = 1, kUsage = 2;
 inline constexpr int kEngineFailure = 125;
 inline constexpr int kCommandNotFound = 127;  // not in the container
 
+class LocalEngine;
+
 class Session {
  public:
-  explicit Session(Terminal terminal) : terminal_(terminal) {}
+  explicit Session(Terminal terminal);
+  ~Session();
 
   Terminal& terminal() { return terminal_; }
   std::string host{};             // --host
+  bool local = false;             // --local
+  std::string data_root{};        // --data-root
+  bool debug = false;             // --debug
   std::function<int()> action{};  // what the chosen command does
   // How the text of an error answer is shown, if not as it is.
   std::function<std::string(std::string_view)> error_view{};
 
-  // With --host, MINIBOX_API and MINIBOX_API_TOKEN.
+  // With --host, MINIBOX_API and MINIBOX_API_TOKEN, or to an engine of our own with --local.
   StatusOr<Client*> Connect();
+  // Before the process ends with `status`: lets go of the engine of our own.
+  void Close(int status);
   // Connects with --host, MINIBOX_API and MINIBOX_API_TOKEN, and sends. An error of the connection
   // or the daemon has been shown then; warnings are shown in any case.
   std::optional<Reply> Ask(const Call& call);
@@ -66,8 +74,10 @@ class Session {
  private:
   // Shows warnings and, unless it has that status, the error.
   bool Accept(const Reply& reply, int status);
+  StatusOr<Client> MakeClient();
 
   Terminal terminal_;
+  std::unique_ptr<LocalEngine> local_engine_;  // before the client, which is gone first
   std::optional<Client> client_;
   int start_failure_ = kEngineFailure;
 };

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "format.h"
+#include "local_engine.h"
 #include "wire/text.h"
 
 namespace minibox::cli {
@@ -50,15 +51,36 @@ void AddFormatOption(CLI::App& command, std::string* format) {
 
 }  // namespace
 
+Session::Session(Terminal terminal) : terminal_(terminal) {}
+Session::~Session() = default;
+
 StatusOr<Client*> Session::Connect() {
   if (!client_) {
-    std::string url = host.empty() ? Environment("MINIBOX_API") : host;
-    if (url.empty()) url = kDefaultHost;
-    auto client = Client::ForHost(url, Environment("MINIBOX_API_TOKEN"));
+    auto client = MakeClient();
     if (!client.ok()) return client.status();
     client_.emplace(std::move(*client));
+    if (debug) {
+      client_->set_observer([](const std::string& line) { std::cerr << line; });
+    }
   }
   return &*client_;
+}
+
+StatusOr<Client> Session::MakeClient() {
+  if (local) {
+    auto engine = LocalEngine::Open({.data_root = data_root, .debug = debug});
+    if (!engine.ok()) return engine.status();
+    local_engine_ = *std::move(engine);
+    return Client::ForHost(local_engine_->url(), local_engine_->token());
+  }
+  std::string url = host.empty() ? Environment("MINIBOX_API") : host;
+  if (url.empty()) url = kDefaultHost;
+  return Client::ForHost(url, Environment("MINIBOX_API_TOKEN"));
+}
+
+void Session::Close(int status) {
+  client_.reset();
+  if (local_engine_) local_engine_->Close(status);
 }
 
 StatusOr<Reply> Session::Send(const Call& call) {
