@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "core/check.h"
@@ -325,28 +326,118 @@ StatusOr<std::vector<NftRuleName>> Nftables::ListRules(NftFamily family, std::st
   return rules;
 }
 
+namespace {
+
+// What happens to a packet that no rule with a condition matches.
+enum class Fate { kGoesOn, kAccepted, kDropped };
+
+struct ForeignRule {
+  Fate fate = Fate::kGoesOn;
+  std::string next{};  // a chain that all packets take first
+  bool comes_back = true;
+};
+
+// nullopt: it has a condition, or decides nothing.
+std::optional<ForeignRule> UnconditionalRule(nftnl_rule* rule) {
+  const std::unique_ptr<nftnl_expr_iter, void (*)(nftnl_expr_iter*)> expressions(
+      nftnl_expr_iter_create(rule), nftnl_expr_iter_destroy);
+  while (nftnl_expr* expression = nftnl_expr_iter_next(expressions.get())) {
+    const std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+    if (name == "counter" || name == "log") continue;
+    if (name == "reject") return ForeignRule{Fate::kDropped};
+    // Extensions of xtables, as the iptables program of nftables writes them.
+    if (name == "target" &&
+        nftnl_expr_get_str(expression, NFTNL_EXPR_TG_NAME) == std::string_view("REJECT")) {
+      return ForeignRule{Fate::kDropped};
+    }
+    if (name != "immediate" || !nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) break;
+    switch (static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT))) {
+      case NF_DROP:
+        return ForeignRule{Fate::kDropped};
+      case NF_ACCEPT:
+        return ForeignRule{Fate::kAccepted};
+      case NFT_RETURN:
+        return ForeignRule{Fate::kGoesOn, "", /*comes_back=*/false};
+      case NFT_JUMP:
+        return ForeignRule{Fate::kGoesOn, nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN)};
+      case NFT_GOTO:
+        return ForeignRule{Fate::kGoesOn, nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN),
+                           /*comes_back=*/false};
+      default:
+        return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+// By "table/chain", in order; only those without a condition.
+using ForeignRules = std::unordered_map<std::string, std::vector<ForeignRule>>;
+
+std::string ChainKey(std::string_view table, std::string_view chain) {
+  return core::StrCat(table, "/", chain);
+}
+
+// The kernel refuses loops and deeper nesting (NFT_JUMP_STACK_SIZE).
+constexpr int kDeepestJump = 16;
+
+Fate FateIn(const ForeignRules& rules, const std::string& table, std::string_view chain,
+            int depth = 0) {
+  const auto found = rules.find(ChainKey(table, chain));
+  if (found == rules.end() || depth > kDeepestJump) return Fate::kGoesOn;
+  for (const ForeignRule& rule : found->second) {
+    const Fate fate = rule.next.empty() ? rule.fate : FateIn(rules, table, rule.next, depth + 1);
+    if (fate != Fate::kGoesOn || !rule.comes_back) return fate;
+  }
+  return Fate::kGoesOn;
+}
+
+}  // namespace
+
+StatusOr<std::vector<std::string>> Nftables::Dump(uint16_t type, std::string_view call,
+                                                  uint8_t family) {
+  NetlinkBatch batch;
+  PutNfHeader(batch.Add(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_DUMP, call, ""), family, 0);
+  return socket_.Exchange(batch);
+}
+
 StatusOr<std::vector<NftForwardDrop>> Nftables::ListForwardDrops() {
   std::vector<NftForwardDrop> drops;
-  constexpr std::pair<uint8_t, const char*> kFamilies[] = {{NFPROTO_IPV4, "ip"},
-                                                           {NFPROTO_INET, "inet"}};
+  constexpr std::pair<uint8_t, const char*> kFamilies[] = {
+      {NFPROTO_IPV4, "ip"}, {NFPROTO_IPV6, "ip6"}, {NFPROTO_INET, "inet"}};
   for (const auto& [family, name] : kFamilies) {
-    NetlinkBatch batch;
-    PutNfHeader(batch.Add(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP,
-                          "list nftables chains", name),
-                family, 0);
-    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> replies, socket_.Exchange(batch));
-    for (const std::string& reply : replies) {
+    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> chains,
+                         Dump(NFT_MSG_GETCHAIN, "list nftables chains", family));
+    MBX_ASSIGN_OR_RETURN(const std::vector<std::string> listed,
+                         Dump(NFT_MSG_GETRULE, "list nftables rules", family));
+    ForeignRules rules;
+    for (const std::string& reply : listed) {
+      const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
+      const auto rule = NewRule();
+      if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
+          nftnl_rule_nlmsg_parse(header, rule.get()) != 0) {
+        continue;
+      }
+      if (auto parsed = UnconditionalRule(rule.get())) {
+        rules[ChainKey(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE),
+                       nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN))]
+            .push_back(std::move(*parsed));
+      }
+    }
+    for (const std::string& reply : chains) {
       const auto* header = reinterpret_cast<const nlmsghdr*>(reply.data());
       if (header->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN)) continue;
       const auto chain = NewChain();
       if (nftnl_chain_nlmsg_parse(header, chain.get()) != 0 ||
           !nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM) ||
-          nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD ||
-          nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) != NF_DROP) {
+          nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) != NF_INET_FORWARD) {
         continue;
       }
-      drops.push_back({name, nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE),
-                       nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)});
+      const std::string table = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE);
+      const std::string own = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
+      const Fate fate = FateIn(rules, table, own);
+      const bool by_policy =
+          fate == Fate::kGoesOn && nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_DROP;
+      if (fate == Fate::kDropped || by_policy) drops.push_back({name, table, own});
     }
   }
   return drops;

@@ -145,8 +145,9 @@ struct NftRuleName {
   friend bool operator==(const NftRuleName&, const NftRuleName&) = default;
 };
 
-// A base chain that somebody has in the forwarding path of IPv4 packets, and whose policy is to
-// drop them.
+// A base chain in the forwarding path of IPv4 ("ip"), IPv6 ("ip6") or all packets ("inet") that
+// drops or rejects whatever its rules with a condition do not accept: by its policy, or by a rule
+// without condition, be it in a chain that it sends all packets to.
 struct NftForwardDrop {
   std::string family{}, table{}, chain{};
 };
@@ -161,12 +162,15 @@ class Nftables {
   Status Commit(NftTransaction& transaction);
   // The rules of a table, chain by chain in their order; empty if there is no such table.
   StatusOr<std::vector<NftRuleName>> ListRules(NftFamily family, std::string_view table);
+  // Of all tables.
   StatusOr<std::vector<NftForwardDrop>> ListForwardDrops();
   // Counts the transactions of everybody: as long as it stays, nothing was changed.
   StatusOr<uint32_t> Generation();
 
  private:
   explicit Nftables(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  // All objects of a family; `type` is NFT_MSG_GET*.
+  StatusOr<std::vector<std::string>> Dump(uint16_t type, std::string_view call, uint8_t family);
   NetlinkSocket socket_;
 };
 

@@ -56,6 +56,9 @@ constexpr uint32_t kTypeIpv4 = 7, kTypeIpv6 = 8, kTypeEther = 9, kTypeProtocol =
                    kTypeService = 13, kTypeIfname = 41;
 constexpr uint32_t Concat(uint32_t a, uint32_t b) { return a << 6 | b; }
 constexpr uint32_t Concat(uint32_t a, uint32_t b, uint32_t c) { return Concat(Concat(a, b), c); }
+constexpr uint32_t Concat(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+  return Concat(Concat(a, b, c), d);
+}
 
 // Offsets in headers.
 constexpr uint32_t kDestinationPort = 2;
@@ -204,7 +207,8 @@ NftTable PlanIpTable(const IpVersion& ip, const State& state) {
       {kBridges, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
       {kInternal, kTypeIfname, IFNAMSIZ, 0, 0, {}, true},
       {kInside, Concat(kTypeIfname, kTypeIfname), 2 * IFNAMSIZ, 0, 0},
-      {kResolvers, Concat(kTypeIfname, destination), IFNAMSIZ + ip.bytes + 8, target, ip.bytes + 4},
+      {kResolvers, Concat(kTypeIfname, ip.type, kTypeProtocol, kTypeService),
+       IFNAMSIZ + ip.bytes + 8, target, ip.bytes + 4},
       {kResolverPorts, destination, ip.bytes + 8, 0, 0},
   };
   table.chains = {
@@ -488,14 +492,14 @@ StatusOr<bool> Firewall::IsIntact(const State& state) {
   return true;
 }
 
-StatusOr<std::vector<std::string>> Firewall::ForeignDrops() {
+StatusOr<std::vector<std::string>> Firewall::ForeignDrops(const State& state) {
   const absl::MutexLock lock(&mutex_);
   MBX_ASSIGN_OR_RETURN(kernel::Nftables * nftables, Opened());
   MBX_ASSIGN_OR_RETURN(const std::vector<kernel::NftForwardDrop> drops,
                        nftables->ListForwardDrops());
   std::vector<std::string> warnings;
   for (const kernel::NftForwardDrop& drop : drops) {
-    if (drop.table == kFirewallTable) continue;
+    if (drop.table == kFirewallTable || (drop.family == "ip6" && !HasIpv6(state))) continue;
     warnings.push_back(core::StrCat("chain '", drop.chain, "' of the firewall table '", drop.family,
                                     " ", drop.table,
                                     "' drops forwarded traffic unless its rules accept it"));

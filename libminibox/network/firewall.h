@@ -45,8 +45,9 @@ class Firewall {
   // Whether all rules are there. Elements are not looked at. Costs next to nothing if nobody else
   // changed the firewall since the last call.
   StatusOr<bool> IsIntact(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
-  // What to say of chains of others that drop forwarded traffic: rules of ours cannot undo that.
-  StatusOr<std::vector<std::string>> ForeignDrops() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What to say of chains of others that drop what these networks forward: rules of ours cannot
+  // undo that.
+  StatusOr<std::vector<std::string>> ForeignDrops(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
   Status Delete() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The elements of one container; those that are there already (or gone) are fine.

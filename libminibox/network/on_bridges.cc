@@ -416,7 +416,7 @@ StatusOr<std::vector<std::string>> Network::Impl::OnBridges::Warnings() {
                                       record.configured.ToString(), " was not free"));
     }
   }
-  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> drops, firewall_.ForeignDrops());
+  MBX_ASSIGN_OR_RETURN(const std::vector<std::string> drops, firewall_.ForeignDrops(state));
   warnings.insert(warnings.end(), drops.begin(), drops.end());
   return warnings;
 }

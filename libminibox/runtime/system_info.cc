@@ -93,6 +93,12 @@ StatusOr<SystemInfo> Runtime::GetSystemInfo() const {
     info.warnings.emplace_back("no id-mapped mounts: containers run with the host's ids");
   }
   if (!kernel.seccomp) info.warnings.emplace_back("no seccomp: system calls are not filtered");
+  const auto of_networks = impl_->network.Warnings();
+  if (of_networks.ok()) {
+    info.warnings.insert(info.warnings.end(), of_networks->begin(), of_networks->end());
+  } else {
+    info.warnings.push_back(core::StrCat("networks: ", of_networks.status().message()));
+  }
   return info;
 }
 

@@ -63,15 +63,6 @@ TEST(Repair, ReleaseWorksWithoutTheFirewall) {
   EXPECT_TRUE(bed.impl()->Release("bbbbbbbb").ok());
 }
 
-TEST(Repair, OtherTablesStay) {
-  Testbed bed;
-  ASSERT_TRUE(Shell("nft add table ip foreign"));
-  ASSERT_TRUE(bed.impl()->EnsureDefault().ok());
-  ASSERT_TRUE(bed.impl()->Remove("bridge").ok());
-  EXPECT_EQ(Output("nft list tables"), "table ip foreign\n");
-  ASSERT_TRUE(Shell("nft delete table ip foreign"));
-}
-
 TEST(Repair, DamagedStateFileIsSetAside) {
   Testbed bed;
   ASSERT_TRUE(bed.impl()->EnsureDefault().ok());

@@ -281,21 +281,6 @@ TEST(UserNetwork, ARouteThatCameLaterIsReportedAndRespected) {
   EXPECT_TRUE(nets.bed.TryStart("aaaaaaaa", {}, "back").ok());
 }
 
-TEST(UserNetwork, ForeignChainThatDropsIsReported) {
-  Networks nets;
-  ASSERT_TRUE(nets.bed.impl()->EnsureDefault().ok());
-  EXPECT_TRUE(nets.bed.impl()->Warnings()->empty());
-  ASSERT_TRUE(
-      Shell("nft add table ip guard; nft add chain ip guard fw "
-            "'{ type filter hook forward priority 0; policy drop; }'"));
-  const auto warnings = nets.bed.impl()->Warnings();
-  ASSERT_TRUE(warnings.ok()) << warnings.status().ToString();
-  ASSERT_EQ(warnings->size(), 1u);
-  EXPECT_NE(warnings->at(0).find("'fw'"), std::string::npos);
-  EXPECT_NE(warnings->at(0).find("'ip guard'"), std::string::npos);
-  ASSERT_TRUE(Shell("nft delete table ip guard"));
-}
-
 TEST(UserNetwork, AFailureAnywhereInACreationLeavesNothing) {
   Networks nets;
   ASSERT_TRUE(nets.bed.impl()->EnsureDefault().ok());

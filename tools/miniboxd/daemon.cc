@@ -61,6 +61,9 @@ void PrepareBridge(Engine& engine) {
     fprintf(stderr, "[network] Bridge %s ready with IP %s%s\n", bridge->bridge.c_str(),
             bridge->gateway.c_str(), subnet.substr(subnet.find('/')).c_str());
   }
+}
+
+void WarnOfNetworks(const Engine& engine) {
   const auto warnings = engine.network.Warnings();
   if (!warnings.ok()) return;
   for (const std::string& warning : *warnings) {
@@ -78,6 +81,7 @@ StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config, minibox::Store st
   auto engine = OpenEngine(std::move(config), std::move(store), supervise);
   if (!engine.ok()) return engine.status();
   PrepareBridge(**engine);
+  if (supervise) WarnOfNetworks(**engine);
   std::unique_ptr<Daemon> daemon(new Daemon(*std::move(engine)));
   const Config& settings = daemon->config();
   auto server = Server::Start(
