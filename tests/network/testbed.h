@@ -69,7 +69,7 @@ struct Connection {
   Outcome outcome = Outcome::kSilent;
   core::Fd fd{};
 };
-// Silence is half a second without an answer.
+// Silence is half a second without an answer, longer on a busy machine.
 Connection Connect(Place place, const std::string& ip, uint16_t port,
                    const std::string& source = "");
 // Connects and passes one byte each way through `listener`; the address that the server saw, or
