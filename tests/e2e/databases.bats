@@ -20,16 +20,6 @@ build() {
   [ "$status" -eq 0 ]
 }
 
-# eventually COMMAND…: until it succeeds, for a minute.
-eventually() {
-  for _ in $(seq 600); do
-    "$@" >/dev/null 2>&1 && return 0
-    sleep 0.1
-  done
-  echo "never succeeded: $*" >&2
-  return 1
-}
-
 # Nothing of the default security is given up for a database.
 assert_default_security() {
   minibox inspect "$1" | python3 -c '

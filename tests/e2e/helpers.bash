@@ -89,6 +89,16 @@ busybox_image() {
   minibox build -t "$1" "$WORK/$1" >/dev/null
 }
 
+# eventually COMMAND…: until it succeeds, for a minute.
+eventually() {
+  for _ in $(seq 1200); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.05
+  done
+  echo "never succeeded: $*" >&2
+  return 1
+}
+
 # beside_v1 COMMAND…: where cgroup v1 and v2 are mixed, without sight of v2, which crun refuses.
 beside_v1() {
   unshare --mount bash -c '
