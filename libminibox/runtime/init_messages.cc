@@ -11,6 +11,7 @@
 
 #include "core/errors.h"
 #include "core/strings.h"
+#include "runtime/start_failure.h"
 
 namespace minibox::runtime {
 
@@ -72,6 +73,10 @@ Status FailureIn(const init::Packet& packet) {
   }
   if (failure->error == ENOSPC || failure->error == EDQUOT) {
     return core::Error(StatusCode::kResourceExhausted, "no_space", std::move(message));
+  }
+  if (failure->error == EPERM) {
+    return AsStartFailure(
+        core::Error(StatusCode::kPermissionDenied, "", std::move(message)).WithField(field));
   }
   return core::Error(StatusCode::kInternal, "start_failed", std::move(message)).WithField(field);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/start_failure.h"
 
+#include <unistd.h>
+
+#include "core/strings.h"
 #include "minibox/runtime.h"
 
 namespace minibox::runtime {
@@ -8,6 +11,11 @@ namespace minibox::runtime {
 Status AsStartFailure(const Status& status) {
   if (status.ok() || !status.reason().empty() || status.code() == StatusCode::kCancelled) {
     return status;
+  }
+  if (status.code() == StatusCode::kPermissionDenied && geteuid() != 0) {
+    return Status(
+        status.code(), core::StrCat("containers need root: ", status.message()),
+        {.sys_errno = status.sys_errno(), .reason = "missing_privilege", .field = status.field()});
   }
   return Status(
       StatusCode::kInternal, status.message(),

@@ -6,8 +6,9 @@
 
 namespace minibox::runtime {
 
-// Errors that say what to do keep their reason; everything else becomes kInternal
-// "start_failed" with the message kept.
+// Errors that say what to do keep their reason; what the kernel denies to a process that is not
+// root is kPermissionDenied "missing_privilege"; everything else becomes kInternal "start_failed"
+// with the message kept.
 Status AsStartFailure(const Status& status);
 
 }  // namespace minibox::runtime

@@ -14,10 +14,31 @@ namespace minibox::wire {
 namespace {
 
 constexpr int64_t kMib = int64_t{1} << 20;
+// Below, `cpu` is percent of one core.
+constexpr int64_t kMinQuota = 1000, kMicrosPerPercent = 1000;
 
 int64_t Mib(int64_t bytes) { return bytes < 0 ? -1 : (bytes + kMib - 1) / kMib; }
 
 }  // namespace
+
+StatusOr<ContainerUpdate> ToUpdate(const UpdateRequest& request) {
+  ContainerUpdate update;
+  const auto set = [](const std::optional<int64_t>& value, std::optional<int64_t>& out,
+                      int64_t unit) {
+    if (value && *value != 0) out = *value < 0 ? -1 : *value * unit;
+  };
+  set(request.memory, update.memory_bytes, kMib);
+  set(request.memory_swap, update.memory_swap_bytes, kMib);
+  set(request.cpu, update.cpu_quota_us,
+      request.cpu.value_or(0) < kMinQuota ? kMicrosPerPercent : 1);
+  set(request.io_weight, update.io_weight, 1);
+  set(request.pids_limit, update.pids, 1);
+  if (!request.cpuset.empty()) update.cpuset = request.cpuset;
+  if (!request.restart.empty()) {
+    MBX_ASSIGN_OR_RETURN(update.restart, RestartPolicy::Parse(request.restart));
+  }
+  return update;
+}
 
 std::string ToJson(const ContainerUpdate& update) {
   json::Writer writer;

@@ -47,12 +47,12 @@ def layer_table():
 
 
 def check_layers(table):
-    for folder in ("libminibox", "tools"):
+    for folder in ("libminibox", "tools", "bindings"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix not in SOURCES:
                 continue
             parts = path.relative_to(ROOT).parts
-            module = parts[1] if folder == "libminibox" else "tools"
+            module = parts[1] if folder == "libminibox" else folder
             if parts[:2] == ("tools", "minibox-init"):
                 module = "init"
             for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -12,16 +12,12 @@ namespace miniboxd {
 namespace {
 
 using minibox::ContainerId;
-using minibox::ContainerUpdate;
 using minibox::Status;
 using minibox::WaitCondition;
 using minibox::wire::InvalidField;
 using minibox::wire::StrCat;
 using minibox::wire::Strictness;
 
-constexpr int64_t kMib = int64_t{1} << 20;
-constexpr int64_t kMaxMemoryMib = 16777216, kMaxCpu = 102400000, kMaxPids = int64_t{1} << 22;
-constexpr int64_t kMinQuota = 1000, kMicrosPerPercent = 1000;
 constexpr int64_t kMaxStopSeconds = 600;
 
 void Answer(Exchange& exchange, const ContainerId& id, const Status& status,
@@ -78,36 +74,19 @@ void Rename(Engine& engine, Exchange& exchange) {
 
 void Update(Engine& engine, Exchange& exchange) {
   Params params(exchange, Strictness::kStrict);
-  std::string id_text, cpuset, restart;
-  std::optional<int64_t> memory, swap, cpu, weight, pids;
+  std::string id_text;
+  minibox::wire::UpdateRequest request;
   params.Required("id", &id_text);
-  params.Int("memory", -1, kMaxMemoryMib, &memory);
-  params.Int("memory_swap", -1, 2 * kMaxMemoryMib, &swap);
-  params.Int("cpu", -1, kMaxCpu, &cpu);
-  params.Text("cpuset", &cpuset);
-  params.Int("io_weight", -1, 1000, &weight);
-  params.Int("pids_limit", -1, kMaxPids, &pids);
-  params.Text("restart", &restart);
-  ContainerUpdate update;
-  // Zero is the default, which here means: as it is.
-  const auto set = [](const std::optional<int64_t>& value, std::optional<int64_t>& out,
-                      int64_t unit) {
-    if (value && *value != 0) out = *value < 0 ? -1 : *value * unit;
-  };
-  set(memory, update.memory_bytes, kMib);
-  set(swap, update.memory_swap_bytes, kMib);
-  set(cpu, update.cpu_quota_us, cpu.value_or(0) < kMinQuota ? kMicrosPerPercent : 1);
-  set(weight, update.io_weight, 1);
-  set(pids, update.pids, 1);
-  if (!cpuset.empty()) update.cpuset = cpuset;
-  if (!restart.empty()) {
-    const auto policy = minibox::RestartPolicy::Parse(restart);
-    if (policy.ok()) update.restart = *policy;
-    params.Fail(policy.status());
+  for (const minibox::wire::UpdateLimit& limit : minibox::wire::kUpdateLimits) {
+    params.Int(limit.name, -1, limit.max, &(request.*limit.field));
   }
+  params.Text("cpuset", &request.cpuset);
+  params.Text("restart", &request.restart);
+  const auto update = minibox::wire::ToUpdate(request);
+  params.Fail(update.status());
   if (!params.Finish()) return;
   const auto id = FindContainer(engine, exchange, id_text);
-  if (id) Answer(exchange, *id, engine.runtime.Update(*id, update), "updated");
+  if (id) Answer(exchange, *id, engine.runtime.Update(*id, *update), "updated");
 }
 
 void ReadCondition(Params& params, WaitCondition* condition) {
