@@ -31,7 +31,7 @@ std::string ToJson(const ComposeEvent& event) {
   writer.Key("kind").String(kKinds[static_cast<size_t>(event.kind)]);
   writer.Key("service").String(event.service);
   writer.Key("id").String(event.id);
-  writer.Key("text").String(ValidUtf8(event.text));
+  writer.Key("text").String(wire::ReplaceInvalidUtf8(event.text));
   writer.EndObject();
   return writer.Take();
 }
@@ -41,7 +41,7 @@ std::string ToJson(const minibox::ComposeLogLine& line) {
   writer.BeginObject();
   writer.Key("service").String(line.service);
   writer.Key("time").String(line.time);
-  writer.Key("text").String(ValidUtf8(line.text));
+  writer.Key("text").String(wire::ReplaceInvalidUtf8(line.text));
   writer.Key("stream").String(line.stream == minibox::Stream::kStdout ? "stdout" : "stderr");
   writer.EndObject();
   return writer.Take();
@@ -242,7 +242,7 @@ minibox_error* minibox_compose_logs(minibox_compose* compose,
                                     minibox_data_fn line, void* user, minibox_cancel* cancel) {
   return Call([&]() -> Status {
     MBX_ASSIGN_OR_RETURN(const Compose* const it, Value(compose, "compose"));
-    if (line == nullptr) return Bad("line", "must not be NULL");
+    MBX_RETURN_IF_ERROR(Need(line, "line"));
     MBX_ASSIGN_OR_RETURN(const minibox_compose_log_options known, Options(options));
     minibox::ComposeLogOptions wanted{.follow = known.follow != 0};
     MBX_ASSIGN_OR_RETURN(wanted.services, List(known.services, known.service_count, "services"));

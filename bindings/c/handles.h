@@ -98,7 +98,9 @@ void Free(T* handle) {
   if (handle != nullptr && handle->tag == T::kTag) delete handle;
 }
 
-inline Status Need(const void* pointer, std::string_view name) {
+// Of a pointer or a callback.
+template <typename Pointer>
+Status Need(Pointer pointer, std::string_view name) {
   return pointer == nullptr ? Bad(name, "must not be NULL") : Status();
 }
 
@@ -169,11 +171,11 @@ class Ending {
 // C++ callbacks that hand everything to a C one. Empty, or doing nothing, if that is NULL.
 OutputFn OutputTo(Ending& ending, minibox_output_fn output, void* user);
 Status DataTo(Ending& ending, minibox_data_fn data, void* user, const std::string& text);
+// Of a callback that must not be NULL.
+BytesSink BytesTo(Ending& ending, minibox_data_fn data, void* user);
 ProgressFn ProgressTo(Ending& ending, minibox_data_fn progress, void* user);
 std::function<void(const ContainerInfo&)> StartedTo(Ending& ending,
                                                     const minibox_run_options& options);
-// `text` with U+FFFD in place of bytes that are no UTF-8, for JSON.
-std::string ValidUtf8(std::string_view text);
 
 // The fields of a JSON object; unknown ones are refused by Finish().
 StatusOr<wire::FieldReader> Fields(const char* json, std::string_view name);

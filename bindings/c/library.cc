@@ -100,6 +100,12 @@ Status DataTo(Ending& ending, minibox_data_fn data, void* user, const std::strin
   return ending.Ask([&] { return data(user, text.c_str(), text.size()); });
 }
 
+BytesSink BytesTo(Ending& ending, minibox_data_fn data, void* user) {
+  return [&ending, data, user](std::string_view bytes) {
+    return ending.Ask([&] { return data(user, bytes.data(), bytes.size()); });
+  };
+}
+
 ProgressFn ProgressTo(Ending& ending, minibox_data_fn progress, void* user) {
   if (progress == nullptr) return {};
   return [&ending, progress, user](const Progress& step) {
@@ -116,19 +122,6 @@ std::function<void(const ContainerInfo&)> StartedTo(Ending& ending,
     // The run ends by the stop_token.
     (void)DataTo(ending, options.started, options.user, wire::ToJson(info));
   };
-}
-
-std::string ValidUtf8(std::string_view text) {
-  if (wire::IsValidUtf8(text)) return std::string(text);
-  std::string valid;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x80) {
-      valid += c;
-    } else {
-      valid += "\xef\xbf\xbd";
-    }
-  }
-  return valid;
 }
 
 StatusOr<wire::FieldReader> Fields(const char* json, std::string_view name) {

@@ -405,6 +405,32 @@ MINIBOX_C_API minibox_error* minibox_container_export(minibox_runtime* runtime,
                                                       const char* container, minibox_data_fn tar,
                                                       void* user, minibox_cancel* cancel);
 
+/* Copies in every state; paths as the container sees them. stat_json: {"name", "size", "mode",
+ * "mtime", "link_target"}; follow_link: a link as last component stands for what it leads to. */
+MINIBOX_C_API minibox_error* minibox_container_stat(minibox_runtime* runtime, const char* container,
+                                                    const char* path, int follow_link,
+                                                    char** stat_json);
+/* What `path` stands for and all below it as a tar whose entries begin with its last component. */
+MINIBOX_C_API minibox_error* minibox_container_copy_out(minibox_runtime* runtime,
+                                                        const char* container, const char* path,
+                                                        int follow_link, minibox_data_fn tar,
+                                                        void* user, minibox_cancel* cancel);
+/* Merges a tar, plain, gzip or zstd, into an existing directory. keep_ids: owners as in it instead
+ * of 0:0. What is copied before a failure stays. */
+MINIBOX_C_API minibox_error* minibox_container_copy_in(minibox_runtime* runtime,
+                                                       const char* container, const char* directory,
+                                                       int fd, int keep_ids,
+                                                       minibox_cancel* cancel);
+/* The other end: `path` of this program and all below it as a tar, in which it is called `name`;
+ * "": only what is below it. */
+MINIBOX_C_API minibox_error* minibox_tree_pack(const char* path, const char* name, int follow_link,
+                                               minibox_data_fn tar, void* user,
+                                               minibox_cancel* cancel);
+/* Merges a tar into a directory of this program. name: what the first component of each name in
+ * the tar becomes; "": what is below it goes into the directory itself; NULL: names stay. */
+MINIBOX_C_API minibox_error* minibox_tree_unpack(int fd, const char* directory, const char* name,
+                                                 int keep_ids, minibox_cancel* cancel);
+
 typedef struct minibox_commit_options {
   size_t struct_size;
   const char* message;

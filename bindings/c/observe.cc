@@ -37,7 +37,7 @@ std::string ToJson(const minibox::HealthLog& log) {
     writer.Key("start").String(wire::FormatTime(probe.start));
     writer.Key("end").String(wire::FormatTime(probe.end));
     writer.Key("exit_code").Int(probe.exit_code);
-    writer.Key("output").String(ValidUtf8(probe.output));
+    writer.Key("output").String(wire::ReplaceInvalidUtf8(probe.output));
     writer.EndObject();
   }
   writer.EndArray().EndObject();
@@ -107,14 +107,9 @@ minibox_error* minibox_container_export(minibox_runtime* runtime, const char* co
   return Call([&]() -> Status {
     MBX_ASSIGN_OR_RETURN(const Runtime* const it, Value(runtime, "runtime"));
     MBX_ASSIGN_OR_RETURN(const ContainerId id, FindContainer(*it, container));
-    if (tar == nullptr) return Bad("tar", "must not be NULL");
+    MBX_RETURN_IF_ERROR(Need(tar, "tar"));
     MBX_ENDING(ending, cancel);
-    return ending.Result(it->Export(
-        id,
-        [&](std::string_view bytes) {
-          return ending.Ask([&] { return tar(user, bytes.data(), bytes.size()); });
-        },
-        ending.token()));
+    return ending.Result(it->Export(id, BytesTo(ending, tar, user), ending.token()));
   });
 }
 
@@ -124,7 +119,7 @@ minibox_error* minibox_container_logs(minibox_runtime* runtime, const char* cont
   return Call([&]() -> Status {
     MBX_ASSIGN_OR_RETURN(const Runtime* const it, Value(runtime, "runtime"));
     MBX_ASSIGN_OR_RETURN(const ContainerId id, FindContainer(*it, container));
-    if (output == nullptr) return Bad("output", "must not be NULL");
+    MBX_RETURN_IF_ERROR(Need(output, "output"));
     MBX_ASSIGN_OR_RETURN(const minibox_log_options known, Options(options));
     minibox::LogOptions wanted{.follow = known.follow != 0,
                                .until_exit = known.until_exit != 0,
@@ -144,7 +139,7 @@ minibox_error* minibox_events(minibox_runtime* runtime, const minibox_event_opti
                               minibox_data_fn event, void* user, minibox_cancel* cancel) {
   return Call([&]() -> Status {
     MBX_ASSIGN_OR_RETURN(const Runtime* const it, Value(runtime, "runtime"));
-    if (event == nullptr) return Bad("event", "must not be NULL");
+    MBX_RETURN_IF_ERROR(Need(event, "event"));
     MBX_ASSIGN_OR_RETURN(const minibox_event_options known, Options(options));
     minibox::EventOptions wanted;
     MBX_ASSIGN_OR_RETURN(wanted.since, Moment(known.since, "since"));

@@ -13,10 +13,12 @@ bool ReapMonitor(int pidfd, int timeout_ms) {
   while (poll(&polled, 1, timeout_ms) < 0) {
     if (errno != EINTR) return false;
   }
+  if (polled.revents == 0) return false;
   siginfo_t info{};
-  // __WALL: it has no exit signal.
-  return polled.revents != 0 && waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd),
-                                       &info, WEXITED | WNOHANG | __WALL) == 0;
+  // __WALL: it has no exit signal. ECHILD: whoever looked at it by its identity has reaped it.
+  return waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info,
+                WEXITED | WNOHANG | __WALL) == 0 ||
+         errno == ECHILD;
 }
 
 void MonitorReaper::Add(core::Fd pidfd) {

@@ -12,7 +12,7 @@
 namespace minibox::runtime {
 
 // Reaps the monitor of `pidfd` if it has ended, waiting up to `timeout_ms` for that. True if
-// it has been reaped.
+// it has been reaped, by whomever.
 bool ReapMonitor(int pidfd, int timeout_ms);
 
 // Thread-safe.

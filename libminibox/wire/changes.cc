@@ -59,7 +59,7 @@ StatusOr<std::vector<FileChange>> ParseChanges(std::string_view text) {
   return changes;
 }
 
-std::string EncodePathStat(const PathStat& stat) {
+std::string ToJson(const PathStat& stat) {
   json::Writer writer;
   writer.BeginObject();
   writer.Key("name").String(core::ReplaceInvalidUtf8(stat.name));
@@ -68,8 +68,10 @@ std::string EncodePathStat(const PathStat& stat) {
   writer.Key("mtime").String(core::FormatTime(stat.mtime));
   writer.Key("link_target").String(core::ReplaceInvalidUtf8(stat.link_target));
   writer.EndObject();
-  return core::Base64Encode(writer.Take());
+  return writer.Take();
 }
+
+std::string EncodePathStat(const PathStat& stat) { return core::Base64Encode(ToJson(stat)); }
 
 StatusOr<PathStat> DecodePathStat(std::string_view header) {
   const auto text = core::Base64Decode(header);

@@ -16,7 +16,9 @@ char KindLetter(FileChange::Kind kind);  // 'A', 'C', 'D'
 std::string ToJson(const std::vector<FileChange>& changes);
 StatusOr<std::vector<FileChange>> ParseChanges(std::string_view text);
 
-// The value of X-Minibox-Path-Stat: base64 of {"name","size","mode","mtime","link_target"}.
+// {"name","size","mode","mtime","link_target"}
+std::string ToJson(const PathStat& stat);
+// The value of X-Minibox-Path-Stat: base64 of it.
 std::string EncodePathStat(const PathStat& stat);
 StatusOr<PathStat> DecodePathStat(std::string_view header);
 

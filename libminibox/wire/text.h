@@ -19,6 +19,7 @@ using core::ParseInt64;
 using core::ParseSignal;
 using core::ParseTime;
 using core::ParseUint64;
+using core::ReplaceInvalidUtf8;
 using core::SignalName;
 using core::StrCat;
 using core::StrJoin;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Containers and processes of the C conformance program. */
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -261,6 +262,35 @@ void test_processes(struct engine* engine) {
   puts("ok processes");
 }
 
+/* Out of the container "seen" and in again. */
+static void test_copies(struct engine* engine) {
+  minibox_runtime* runtime = engine->runtime;
+  struct buffer tar = {0};
+  char* json = NULL;
+  char path[512];
+  FILE* file = tmpfile();
+  CHECK(file != NULL);
+  OK(minibox_container_stat(runtime, "seen", "/made", 0, &json));
+  HAS(json, "\"name\":\"made\",\"size\":5");
+  minibox_string_free(json);
+  FAILS(MINIBOX_NOT_FOUND, "path_not_found",
+        minibox_container_stat(runtime, "seen", "/nothing", 0, NULL));
+  OK(minibox_container_copy_out(runtime, "seen", "/made", 0, collect, &tar, NULL));
+  CHECK(fwrite(tar.bytes, 1, tar.size, file) == tar.size && fflush(file) == 0);
+  CHECK(lseek(fileno(file), 0, SEEK_SET) == 0);
+  OK(minibox_container_copy_in(runtime, "seen", "/tmp", fileno(file), 0, NULL));
+  OK(minibox_container_stat(runtime, "seen", "/tmp/made", 0, NULL));
+  CHECK(lseek(fileno(file), 0, SEEK_SET) == 0);
+  OK(minibox_tree_unpack(fileno(file), engine->work, "here", 0, NULL));
+  snprintf(path, sizeof path, "%s/here", engine->work);
+  CHECK(access(path, R_OK) == 0);
+  buffer_free(&tar);
+  OK(minibox_tree_pack(path, "there", 0, collect, &tar, NULL));
+  CHECK(memmem(tar.bytes, tar.size, "there", 5) != NULL);
+  buffer_free(&tar);
+  fclose(file);
+}
+
 /* Ends the stream at the second event. */
 static int two_events(void* user, const char* event, size_t size) {
   struct buffer* seen = user;
@@ -293,8 +323,6 @@ void test_observation(struct engine* engine) {
     /* Until the third line is there. */
     struct buffer seen = {0};
     minibox_log_options first = logs;
-    minibox_error* error;
-    (void)error;
     first.until_exit = 0;
     first.follow = 0;
     while (seen.bytes == NULL || strstr(seen.bytes, "three\n") == NULL) {
@@ -322,6 +350,7 @@ void test_observation(struct engine* engine) {
   OK(minibox_container_export(runtime, "seen", collect, &output, NULL));
   CHECK(output.size > 10240);
   buffer_free(&output);
+  test_copies(engine);
   commit.changes = changes;
   commit.change_count = 1;
   OK(minibox_container_commit(runtime, "seen", "made:1", &commit, NULL, &json));
@@ -340,7 +369,7 @@ void test_observation(struct engine* engine) {
   OK(minibox_container_logs(runtime, "seen", &logs, collect_output, &output, NULL));
   CHECK(strcmp(output.bytes, "two\n") == 0);
   buffer_free(&output);
-  logs.stream = 0;
+  logs.stream = MINIBOX_STDOUT;
   logs.has_tail = 1;
   logs.tail_lines = 1;
   OK(minibox_container_logs(runtime, "seen", &logs, collect_output, &output, NULL));
@@ -371,7 +400,32 @@ void test_observation(struct engine* engine) {
   puts("ok observation");
 }
 
-enum { kThreads = 8, kRuns = 3 };
+enum { kThreads = 8, kRuns = 3, kManyRuns = 20 };
+
+static int open_descriptors(void) {
+  int count = 0;
+  DIR* dir = opendir("/proc/self/fd");
+  CHECK(dir != NULL);
+  while (readdir(dir) != NULL) ++count;
+  closedir(dir);
+  return count;
+}
+
+/* Runs that are over hold no descriptor, but for monitors that were still ending. */
+static void test_descriptors(struct engine* engine) {
+  int before = open_descriptors();
+  int i;
+  for (i = 0; i < kManyRuns; ++i) {
+    minibox_process* process = NULL;
+    OK(minibox_process_run(engine->runtime,
+                           "{\"image\": \"busybox\", \"command\": [\"true\"], \"rm\": true, " QUIET
+                           "}",
+                           NULL, NULL, &process));
+    OK(minibox_process_wait(process, NULL, NULL, NULL, NULL));
+    minibox_process_free(process);
+  }
+  CHECK(open_descriptors() < before + kManyRuns / 2);
+}
 
 static void* run_often(void* user) {
   struct engine* engine = user;
@@ -406,6 +460,7 @@ void test_threads(struct engine* engine) {
   void* parts[3];
   char id[32];
   int i;
+  test_descriptors(engine);
   for (i = 0; i < kThreads; ++i) {
     CHECK(pthread_create(&threads[i], NULL, run_often, engine) == 0);
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, NamedTuple
 from typing import Optional, Sequence, Union
@@ -282,6 +283,31 @@ class Container:
         tar = Callback(lambda data: _write_all(file, data), DataFn)
         call("container_export", self._engine.runtime, self.name, tar, None, cancel,
              callbacks=[tar])
+
+    def stat(self, path: str, follow_link: bool = False) -> Json:
+        """name, size, mode, mtime and link_target of what a path in it stands for."""
+        return ask_json("container_stat", self._engine.runtime, self.name, path, follow_link)
+
+    def copy_out(self, path: str, file: BinaryIO, *, follow_link: bool = False,
+                 cancel: Optional[Cancel] = None) -> None:
+        """What `path` stands for and all below it, as a tar whose entries begin with its last
+        component."""
+        tar = Callback(lambda data: _write_all(file, data), DataFn)
+        call("container_copy_out", self._engine.runtime, self.name, path, follow_link, tar, None,
+             cancel, callbacks=[tar])
+
+    def copy_in(self, directory: str, tar: Union[bytes, int, BinaryIO], *, keep_ids: bool = False,
+                cancel: Optional[Cancel] = None) -> None:
+        """Merges a tar, plain, gzip or zstd, into an existing directory. tar: its bytes, a
+        descriptor, or an open file that has one."""
+        if isinstance(tar, bytes):
+            with tempfile.TemporaryFile() as file:
+                file.write(tar)
+                file.seek(0)
+                return self.copy_in(directory, file, keep_ids=keep_ids, cancel=cancel)
+        call("container_copy_in", self._engine.runtime, self.name, directory, descriptor(tar),
+             keep_ids, cancel)
+        return None
 
     def commit(self, image: str, *, message: Optional[str] = None, author: Optional[str] = None,
                changes: Sequence[str] = (), pause: bool = True,
