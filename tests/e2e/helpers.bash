@@ -6,6 +6,8 @@ bats_require_minimum_version 1.5.0
 PATH=${MINIBOX_BIN:?}:$PATH
 unset MINIBOX_API MINIBOX_API_TOKEN
 EXAMPLES=$BATS_TEST_DIRNAME/../../examples
+# shellcheck source=beside_v1.bash
+source "$BATS_TEST_DIRNAME/beside_v1.bash"
 
 # Everything of this machine that a container engine could leave behind, one line each.
 machine_state() {
@@ -97,15 +99,6 @@ eventually() {
   done
   echo "never succeeded: $*" >&2
   return 1
-}
-
-# beside_v1 COMMAND…: where cgroup v1 and v2 are mixed, without sight of v2, which crun refuses.
-beside_v1() {
-  unshare --mount bash -c '
-    if grep -q " - cgroup " /proc/self/mountinfo; then
-      awk "/ - cgroup2 / {print \$5}" /proc/self/mountinfo | tac | xargs -r -n 1 umount -l
-    fi
-    exec "$@"' bash "$@"
 }
 
 # host_port ID CONTAINER_PORT
