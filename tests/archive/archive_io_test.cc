@@ -157,7 +157,7 @@ TEST_F(StoreLoad, ALoadedNameMoves) {
 }
 
 TEST_F(StoreLoad, DockerArchiveOfAnotherTool) {
-  if (access("/usr/bin/skopeo", X_OK) != 0) GTEST_SKIP() << "needs skopeo";
+  ASSERT_EQ(access("/usr/bin/skopeo", X_OK), 0) << "scripts/setup test installs it";
   const TestImage image = MakeImage({Layer("1"), Layer("2")});
   for (const auto& [name, content] : Layout({{image, "app"}})) {
     scratch_.Write("layout/" + name, content);

@@ -46,7 +46,7 @@ void MakeLayer(const std::string& layer) {
 
 void LaunchTest::SetUp() {
   MBX_REQUIRE_ROOT();
-  if (!fs::exists(kBusybox)) GTEST_SKIP() << "needs busybox-static";
+  ASSERT_TRUE(fs::exists(kBusybox)) << "scripts/setup installs busybox-static";
   MakeLayer(Path("layer"));
   scratch_.Write("layer/etc/passwd",
                  "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/var/web:/bin/sh\n");

@@ -6,6 +6,7 @@
 #include "oci/manifest.h"
 #include "oci/media_types.h"
 #include "registry/registry_fixture.h"
+#include "support/told_events.h"
 
 namespace minibox::registry {
 namespace {
@@ -49,6 +50,20 @@ TEST_F(PullTest, SaysWhatItDoesInTheSpecifiedWords) {
   ASSERT_TRUE(Pull("app").ok());
   EXPECT_TRUE(HasLine("[pull] layer 1/1 (" + layer + ") already exists"));
   EXPECT_EQ(proxy_.Count("GET /v2/app/blobs/"), 2u);  // of the first pull
+}
+
+// Told when the image is there, under the name that was asked for; nothing of what failed.
+TEST_F(PullTest, IsAnEventOnceItHasSucceeded) {
+  fake_.AddImage("app", "1", SampleImage());
+  EXPECT_FALSE(Pull("app:2").ok());
+  EXPECT_THAT(testing::ToldEvents(root_->events()), IsEmpty());
+  const auto pulled = Pull("app:1");
+  ASSERT_TRUE(pulled.ok()) << pulled.status().message();
+  const std::string told = "image.pull " + Ref("app:1").Shown();
+  EXPECT_THAT(testing::ToldEvents(root_->events()), ElementsAre(told));
+  // Also of one that was there already.
+  ASSERT_TRUE(Pull("app:1").ok());
+  EXPECT_THAT(testing::ToldEvents(root_->events()), ElementsAre(told, told));
 }
 
 TEST_F(PullTest, ReportsEachLayerToItsEnd) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/registry_fixture.h"
+#include "support/told_events.h"
 
 namespace minibox::registry {
 namespace {
@@ -128,6 +129,16 @@ TEST_F(PushTest, AnotherDigestInTheAnswerIsAnError) {
        .fault = {
            .kind = Kind::kStatus, .status = 201, .headers = {{"Docker-Content-Digest", layer_}}}});
   EXPECT_EQ(Push("LocalApp", Ref("team/app:v2")).code(), StatusCode::kDataLoss);
+}
+
+TEST_F(PushTest, IsAnEventOnceItHasSucceeded) {
+  const auto before = testing::ToldEvents(root_->events());
+  EXPECT_FALSE(Push("absent").ok());
+  EXPECT_EQ(testing::ToldEvents(root_->events()), before);
+  ASSERT_TRUE(Push("LocalApp", Ref("team/app:v2")).ok());
+  auto after = before;
+  after.push_back("image.push " + Ref("team/app:v2").Shown());
+  EXPECT_EQ(testing::ToldEvents(root_->events()), after);
 }
 
 TEST_F(PushTest, WithATokenForBothActions) {

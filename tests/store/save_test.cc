@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "store/leases.h"
 #include "store_fixture.h"
+#include "support/told_events.h"
 
 namespace minibox::store {
 namespace {
@@ -275,16 +276,10 @@ TEST_F(SaveTest, WhatHappensToImagesIsAnEvent) {
   ASSERT_TRUE(store.CreateVolume("v").ok());
   ASSERT_TRUE(store.PruneVolumes({.all = true, .dry_run = true}).ok());
   ASSERT_TRUE(store.PruneVolumes({.all = true}).ok());
-  auto reader = *root_->events().Read(core::EventLog::Reader::From::kOldest);
-  std::vector<std::string> told;
-  for (auto event = *reader.Next(); event.has_value(); event = *reader.Next()) {
-    const auto name = event->attributes.find("name");
-    told.push_back(core::StrCat(event->type, name == event->attributes.end() ? "" : " ",
-                                name == event->attributes.end() ? "" : name->second));
-  }
-  EXPECT_THAT(told, ElementsAre("image.import made", "image.save made", "image.tag other",
-                                "image.remove made", "image.prune", "volume.create",
-                                "volume.remove", "volume.prune"));
+  EXPECT_THAT(
+      testing::ToldEvents(root_->events()),
+      ElementsAre("image.import made", "image.save made", "image.tag other", "image.remove made",
+                  "image.prune", "volume.create", "volume.remove", "volume.prune"));
 }
 
 TEST_F(SaveTest, DetailsTellBytesLayersAndUsers) {
