@@ -431,6 +431,8 @@ class InstructionParser {
       const auto word = reader_.Next();
       if (!word) return false;
       if (!TakeFrom(word->Text().substr(kFrom.size()), word->offset)) return false;
+      // A source of that name can be written with ./ in front.
+      if (reader_.rest().starts_with("--")) return FailHere("options of COPY come before FROM=");
     }
     constexpr std::string_view kWhat = "a source and a destination";
     if (!ParseJsonOrWords(kWhat)) return false;

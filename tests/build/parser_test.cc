@@ -268,6 +268,9 @@ TEST(Parser, CopyFromBothForms) {
   EXPECT_EQ(word.from->name, "x");
   EXPECT_EQ(word.words.size(), 2u);
   EXPECT_EQ(ParseLine("COPY --from=x /a /b").from->name, "x");
+  EXPECT_THAT(Messages("BASE a\nBLOCK b\nBLOCK x\n  COPY FROM=b  --chmod=755 /c /d\n"),
+              ElementsAre("MiniBox:4:16: options of COPY come before FROM="));
+  EXPECT_EQ(ParseLine("COPY FROM=x ./--chmod=755 /b").words.size(), 2u);
   EXPECT_THAT(Messages("BASE a\nBLOCK x\n  COPY FROM=$a /b /c\n"),
               ElementsAre("MiniBox:3:8: malformed block name '${a}': expected a letter or digit, "
                           "then also '.', '_' and '-', at most 64"));
