@@ -175,7 +175,9 @@ class Loader {
     for (const auto& [digest, file] : files) items.Blob(digest);
     for (const auto& [blob, layer] : layers_) items.Layer(layer.diff_id);
     MBX_RETURN_IF_ERROR(lease.Add(items));
-    for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(Sync(*file));
+    // Staged blobs and unpacked trees, all at once, before any has its name.
+    MBX_FAILPOINT("load.sync");
+    if (syncfs(operation_->dir().fd()) != 0) return core::SysError("syncfs", operation_->path());
     MBX_ASSIGN_OR_RETURN(const core::RootDir blobs, store_.root->dir().OpenDir(store::kBlobs256));
     for (const auto& [digest, file] : files) MBX_RETURN_IF_ERROR(PublishBlob(*file, blobs));
     MBX_RETURN_IF_ERROR(core::SyncDir(blobs.fd()));
@@ -189,13 +191,6 @@ class Loader {
       if (layer.tree.empty() || !published.insert(layer.diff_id).second) continue;
       MBX_RETURN_IF_ERROR(store_.layers.Publish(layer.diff_id, *operation_, layer.tree));
     }
-    return {};
-  }
-
-  Status Sync(const store::StagedFile& file) const {
-    MBX_FAILPOINT("load.sync");
-    MBX_ASSIGN_OR_RETURN(const core::Fd fd, operation_->dir().OpenNoFollow(file.name, O_RDONLY));
-    if (fsync(fd.get()) != 0) return core::SysError("fsync", file.name);
     return {};
   }
 
