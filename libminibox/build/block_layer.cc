@@ -43,8 +43,7 @@ Status LayerMaker::FindResult() {
   const auto size = core::ParseUint64(fields[2]);
   if (!diff_id.ok() || !blob.ok() || !size) return {};
   MBX_RETURN_IF_ERROR(lease_.AddBlob(*blob));
-  MBX_RETURN_IF_ERROR(lease_.AddLayer(*diff_id));
-  if (!store_.blobs.Exists(*blob) || !store_.layers.Exists(*diff_id)) return {};
+  if (!store_.blobs.Exists(*blob)) return {};
   known_ = Layer{std::move(*diff_id), std::move(*blob), *size, request_.compression};
   return {};
 }
@@ -55,7 +54,7 @@ Status LayerMaker::Prepare(std::stop_token stop) {
     return {};
   }
   MBX_RETURN_IF_ERROR(FindResult());
-  if (known_ || empty_) return {};
+  if (known_ || empty_ || request_.snapshots.size() == 1) return {};
   MBX_ASSIGN_OR_RETURN(store::OperationDir operation, store_.root->NewOperation("build-layer"));
   MBX_RETURN_IF_ERROR(operation.dir().MakeDir(kTree, 0755));
   MBX_ASSIGN_OR_RETURN(const core::RootDir tree, operation.dir().OpenDir(kTree));
@@ -82,8 +81,13 @@ StatusOr<Layer> LayerMaker::Make(std::stop_token stop) {
   return layer;
 }
 
+StatusOr<core::RootDir> LayerMaker::OpenTree() const {
+  if (operation_) return operation_->dir().OpenDir(kTree);
+  return store_.root->dir().OpenDir(store::Snapshots::Path(request_.snapshots.front()));
+}
+
 StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
-  MBX_ASSIGN_OR_RETURN(const core::RootDir tree, operation_->dir().OpenDir(kTree));
+  MBX_ASSIGN_OR_RETURN(const core::RootDir tree, OpenTree());
   MBX_ASSIGN_OR_RETURN(store::BlobWriter writer, store_.blobs.NewBlob());
   MBX_ASSIGN_OR_RETURN(
       const auto compressor,
@@ -98,8 +102,6 @@ StatusOr<Layer> LayerMaker::Archive(std::stop_token stop) {
   MBX_RETURN_IF_ERROR(compressor->Finish());
   const uint64_t size = writer.size();
   MBX_ASSIGN_OR_RETURN(Digest blob, writer.Commit(std::nullopt, &lease_));
-  MBX_RETURN_IF_ERROR(lease_.AddLayer(diff.diff_id));
-  MBX_RETURN_IF_ERROR(store_.layers.Publish(diff.diff_id, *operation_, kTree));
   Layer layer{diff.diff_id, std::move(blob), size, request_.compression};
   MBX_RETURN_IF_ERROR(Record(&layer));
   return layer;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layer of a block: its snapshots merged, archived, compressed, and published unpacked, so
-// that running the image needs no unpacking (spec §8.6).
+// The layer of a block: its snapshots merged, archived and compressed (spec §8.6). Like every
+// other layer it is unpacked when it is first needed: snapshots cannot be given to containers as
+// files under a second name, since those would show in their link counts.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ class LayerMaker {
              LayerRequest request)
       : store_(store), shared_(shared), lease_(lease), request_(std::move(request)) {}
 
-  // Finds the layer among the results of earlier builds, or merges the snapshots.
+  // Finds the layer among the results of earlier builds, or merges the snapshots. A single one is
+  // the layer as it is.
   Status Prepare(std::stop_token stop);
   // After Prepare: the block changed nothing.
   bool empty() const { return empty_; }
@@ -49,6 +51,7 @@ class LayerMaker {
  private:
   Status FindResult();
   std::string ResultName() const;
+  StatusOr<core::RootDir> OpenTree() const;
   StatusOr<Layer> Archive(std::stop_token stop);
   Status Record(const Layer* layer);
 
@@ -58,7 +61,7 @@ class LayerMaker {
   LayerRequest request_;
   bool empty_ = false;
   std::optional<Layer> known_;
-  std::optional<store::OperationDir> operation_;  // with the merged tree
+  std::optional<store::OperationDir> operation_;  // with the merged tree, of several snapshots
 };
 
 }  // namespace minibox::build

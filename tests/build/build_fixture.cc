@@ -9,6 +9,22 @@
 #include <regex>
 
 #include "oci/digest.h"
+#include "store/store_impl.h"
+
+namespace minibox {
+inline namespace v1 {
+
+// A friend of Store: what a container's start does.
+class StoreTestPeer {
+ public:
+  static Status Unpack(const Store& store, const Digest& manifest) {
+    auto image = store.impl_->ResolveManifest(manifest);
+    return image.ok() ? store.impl_->EnsureLayers(*image).status() : image.status();
+  }
+};
+
+}  // namespace v1
+}  // namespace minibox
 
 namespace minibox::testing {
 
@@ -140,6 +156,8 @@ BuildTest::Image BuildTest::Open(const Engine& engine, const ImageInfo& info) {
   auto config = oci::ParseImageConfig(blob(manifest->config.digest));
   EXPECT_TRUE(config.ok()) << config.status().ToString();
   image.config = *config;
+  const auto unpacked = StoreTestPeer::Unpack(*engine.store, info.manifest);
+  EXPECT_TRUE(unpacked.ok()) << unpacked.ToString();
   for (const auto& diff_id : config->diff_ids) {
     image.trees.push_back(data + "extracted/" + std::string(diff_id.hex()));
   }
