@@ -7,6 +7,7 @@
 
 #include "build/auto_deps.h"
 #include "build/copy.h"
+#include "build/limits.h"
 #include "build/output_lines.h"
 #include "build/owners.h"
 #include "build/packages.h"
@@ -19,6 +20,7 @@
 #include "core/id.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "store/differences.h"
 
 namespace minibox::build {
 namespace {
@@ -28,6 +30,9 @@ constexpr std::string_view kDefaultPath =
 constexpr size_t kShownInstruction = 200;
 constexpr size_t kShortKey = 12;
 constexpr int kKeyDigits = 64;
+// Differences over one another before everything is copied again, and layers under them.
+constexpr size_t kMaxDifferences = 8;
+constexpr size_t kMaxStackOfDifference = kMaxStack / 2;
 
 bool Has(const std::vector<std::string>& env, std::string_view name) {
   return std::any_of(env.begin(), env.end(), [name](std::string_view entry) {
@@ -149,12 +154,16 @@ Status BlockBuilder::BuildAction(size_t number, const Action& action) {
     }
   }
   MBX_ASSIGN_OR_RETURN(input.binds, PlanBinds(state_, action));
-  std::vector<KeyEntry> entries = copy.Key();
+  std::vector<KeyEntry>& entries = input.entries;
+  entries = copy.Key();
   for (const auto& bind : input.binds) {
     for (auto& entry : bind.Key(/*with_owner=*/true)) entries.push_back(std::move(entry));
   }
-  const std::string key = ActionKey(outcome_.key, action, NetworkOf(action, state_.options.network),
-                                    state_.settings, entries);
+  const std::string network = NetworkOf(action, state_.options.network);
+  const std::string key = ActionKey(outcome_.key, action, network, state_.settings, entries);
+  if (action.kind == Directive::kCopy && action.from < 0) {
+    input.shape = ActionKey(outcome_.key, action, network, state_.settings, {});
+  }
   MBX_RETURN_IF_ERROR(state_.lease.AddSnapshot(key));
   MBX_ASSIGN_OR_RETURN(auto record, FindSnapshot(key));
   if (record) {
@@ -173,11 +182,15 @@ Status BlockBuilder::BuildAction(size_t number, const Action& action) {
   outcome_.key = key;
   outcome_.steps.push_back(key);
   outcome_.step_empty.push_back(record->empty);
-  if (!record->empty) {
-    const std::string directory = store::Snapshots::Path(key);
+  std::vector<std::string>& trees = outcome_.step_trees.emplace_back();
+  if (record->empty) return {};
+  MBX_ASSIGN_OR_RETURN(trees, store::TreesOf(state_.parts.store.snapshots, key));
+  for (const auto& tree : trees) {
+    const std::string directory = store::Snapshots::Path(tree);
     outcome_.directories.push_back(directory);
     stack_.Push(directory);
   }
+  if (!input.shape.empty()) state_.parts.copies.Remember(input.shape, key, std::move(entries));
   return {};
 }
 
@@ -217,15 +230,52 @@ void BlockBuilder::AnnounceAction(size_t number, const Action& action, bool cach
   for (auto& line : lines) state_.log.Write(std::move(line));
 }
 
+StatusOr<std::optional<BlockBuilder::Difference>> BlockBuilder::FindDifference(
+    const Action& action, const std::string& key, const ActionInput& input) {
+  const StoreParts& store = state_.parts.store;
+  const std::optional<Difference> none;
+  if (input.shape.empty() || !state_.options.use_cache) return none;
+  if (stack_.directories().size() > kMaxStackOfDifference) return none;
+  const auto last = state_.parts.copies.Find(input.shape);
+  if (last == nullptr || last->key == key) return none;
+  MBX_RETURN_IF_ERROR(state_.lease.AddSnapshot(last->key));
+  // It may be gone, which costs nothing but time. The inode first: if the snapshot is made again
+  // after that, the difference to what was there is no hit.
+  const auto inode = store::InodeOf(*store.root, last->key);
+  const auto trees = store::TreesOf(store.snapshots, last->key);
+  if (!inode.ok() || !trees.ok() || trees->size() > kMaxDifferences) return none;
+  MBX_ASSIGN_OR_RETURN(const core::RootDir below, OpenView(*store.root, stack_, state_.shared));
+  auto copy = PlanDifference(input.copy, input.entries, last->entries, action.destination, below);
+  if (!copy) return none;
+  return std::optional(Difference{*trees, *inode, *std::move(copy)});
+}
+
 StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, const std::string& key,
                                                       const ActionInput& input) {
+  MBX_ASSIGN_OR_RETURN(const auto difference, FindDifference(action, key, input));
+  if (difference) {
+    MBX_ASSIGN_OR_RETURN(const auto record, Execute(action, key, input, difference));
+    // An empty one would say that nothing was copied at all.
+    if (!record.empty) return record;
+    MBX_RETURN_IF_ERROR(state_.parts.store.snapshots.Remove(key));
+  }
+  return Execute(action, key, input, std::nullopt);
+}
+
+StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, const std::string& key,
+                                                      const ActionInput& input,
+                                                      const std::optional<Difference>& difference) {
   const StoreParts& store = state_.parts.store;
-  MBX_ASSIGN_OR_RETURN(const core::RootDir below, OpenView(*store.root, stack_, state_.shared));
+  LayerStack stack = stack_;
+  if (difference) {
+    for (const auto& tree : difference->trees) stack.Push(store::Snapshots::Path(tree));
+  }
+  MBX_ASSIGN_OR_RETURN(const core::RootDir below, OpenView(*store.root, stack, state_.shared));
   MBX_ASSIGN_OR_RETURN(const StepDir dir, StepDir::Create(*store.root, below));
   TidyOptions tidy{.epoch = state_.settings.epoch};
   const bool writes = action.kind == Directive::kCopy || action.kind == Directive::kWorkdir;
   if (writes) {
-    MBX_RETURN_IF_ERROR(Write(action, input.copy, dir));
+    MBX_RETURN_IF_ERROR(Write(action, difference ? difference->copy : input.copy, dir, stack));
   } else {
     tidy.made = MountPointsIn(below, action.mounts);
     const Status ran = RunAction(action, input, below, dir);
@@ -240,6 +290,10 @@ StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, cons
 
   store::SnapshotRecord record;
   record.parent = outcome_.steps.empty() ? std::string() : outcome_.steps.back();
+  if (difference) {
+    record.parent = difference->trees.back();
+    record.results[store::kOverResult] = difference->inode;
+  }
   if (const auto& base = state_.BaseOf(index_).manifest) record.base = base->digest.ToString();
   record.instruction = action.display;
   record.empty = tidied.empty;
@@ -255,9 +309,10 @@ StatusOr<store::SnapshotRecord> BlockBuilder::Execute(const Action& action, cons
   return record;
 }
 
-Status BlockBuilder::Write(const Action& action, const CopyPlan& copy, const StepDir& dir) {
+Status BlockBuilder::Write(const Action& action, const CopyPlan& copy, const StepDir& dir,
+                           const LayerStack& stack) {
   MBX_ASSIGN_OR_RETURN(const core::RootDir view,
-                       OpenWritableView(*state_.parts.store.root, stack_, state_.shared, dir));
+                       OpenWritableView(*state_.parts.store.root, stack, state_.shared, dir));
   if (action.kind == Directive::kWorkdir) {
     MBX_ASSIGN_OR_RETURN(const Owner owner, LookUpOwner(view, action.user));
     return MakeWorkdir(view, action.workdir, owner);
@@ -355,6 +410,7 @@ Status BlockBuilder::KeepFailed(const Action& action, const StepRequest& request
   MBX_ASSIGN_OR_RETURN(const Tidied tidied, Tidy(upper, below, tidy, state_.stop));
   FailedStep failed{.block = static_cast<int>(index_), .steps = outcome_.steps};
   failed.step_empty = outcome_.step_empty;
+  failed.step_trees = outcome_.step_trees;
   failed.key = core::RandomHex(kKeyDigits);
   MBX_RETURN_IF_ERROR(state_.lease.AddSnapshot(failed.key));
   MBX_RETURN_IF_ERROR(

@@ -16,7 +16,10 @@ namespace minibox::build {
 
 // What an action reads besides the root it works on.
 struct ActionInput {
-  CopyPlan copy{};                // COPY
+  CopyPlan copy{};  // COPY
+  // COPY of the context: what its key would be but for the entries, and these.
+  std::string shape{};
+  std::vector<KeyEntry> entries{};
   std::vector<CopyPlan> binds{};  // RUN --mount=type=bind
 };
 
@@ -31,10 +34,22 @@ class BlockBuilder {
   Status BuildAction(size_t number, const Action& action);
   StatusOr<std::optional<store::SnapshotRecord>> FindSnapshot(const std::string& key);
   bool MayReuse(const std::string& key) const;
+  // What a COPY may lie over: its last snapshot, which is then leased, and what differs.
+  struct Difference {
+    std::vector<std::string> trees{};  // keys, bottom first
+    std::string inode{};               // of the last of them
+    CopyPlan copy{};
+  };
+  StatusOr<std::optional<Difference>> FindDifference(const Action& action, const std::string& key,
+                                                     const ActionInput& input);
   // Runs the action and publishes what it leaves.
   StatusOr<store::SnapshotRecord> Execute(const Action& action, const std::string& key,
                                           const ActionInput& input);
-  Status Write(const Action& action, const CopyPlan& copy, const StepDir& dir);
+  StatusOr<store::SnapshotRecord> Execute(const Action& action, const std::string& key,
+                                          const ActionInput& input,
+                                          const std::optional<Difference>& difference);
+  Status Write(const Action& action, const CopyPlan& copy, const StepDir& dir,
+               const LayerStack& stack);
   Status RunAction(const Action& action, const ActionInput& input, const core::RootDir& below,
                    const StepDir& dir);
   Status RunAutoDeps(const Action& action, const core::RootDir& below, const StepDir& dir);

@@ -147,8 +147,8 @@ class Session {
       const BlockOutcome& outcome = state_.outcomes[target];
       for (size_t i = 0; i < outcome.steps.size(); ++i) {
         if (outcome.step_empty[i]) continue;
-        AddLayer({outcome.steps[i]}, below, "step", layers);
-        below.Push(store::Snapshots::Path(outcome.steps[i]));
+        AddLayer(outcome.step_trees[i], below, "step", layers);
+        for (const auto& tree : outcome.step_trees[i]) below.Push(store::Snapshots::Path(tree));
       }
       return layers;
     }
@@ -198,8 +198,10 @@ class Session {
     BlockOutcome outcome;
     outcome.steps = failed->steps;
     outcome.step_empty = failed->step_empty;
+    outcome.step_trees = failed->step_trees;
     outcome.steps.push_back(failed->key);
     outcome.step_empty.push_back(failed->empty);
+    outcome.step_trees.push_back({failed->key});
     AddLayer(NonEmpty(outcome), state_.StackBelow(index), "failed", layers);
     MBX_RETURN_IF_ERROR(MakeLayers(layers));
     const Base& base = state_.BaseOf(index);
@@ -226,7 +228,8 @@ class Session {
   static std::vector<std::string> NonEmpty(const BlockOutcome& outcome) {
     std::vector<std::string> snapshots;
     for (size_t i = 0; i < outcome.steps.size(); ++i) {
-      if (!outcome.step_empty[i]) snapshots.push_back(outcome.steps[i]);
+      if (outcome.step_empty[i]) continue;
+      snapshots.insert(snapshots.end(), outcome.step_trees[i].begin(), outcome.step_trees[i].end());
     }
     return snapshots;
   }

@@ -15,6 +15,7 @@
 #include "build/base.h"
 #include "build/build_log.h"
 #include "build/cache_key.h"
+#include "build/copy_history.h"
 #include "build/file_digests.h"
 #include "build/graph.h"
 #include "build/layer_stack.h"
@@ -33,15 +34,18 @@ struct BuilderParts {
   StepEnvironment steps;
   int max_parallel = 1;
   FileDigests digests;
+  CopyHistory copies{};
   std::chrono::milliseconds look_for_silence{5000}, silence{10000};
 };
 
 // What came of a block. Written by the block's job, read by jobs that depend on it.
 struct BlockOutcome {
-  std::string key{};                       // of its last action, or its start key
-  std::vector<std::string> steps{};        // keys of all actions
-  std::vector<bool> step_empty{};          // which of them changed nothing
-  std::vector<std::string> directories{};  // snapshots that hold something, bottom first
+  std::string key{};                 // of its last action, or its start key
+  std::vector<std::string> steps{};  // keys of all actions
+  std::vector<bool> step_empty{};    // which of them changed nothing
+  // The trees of each that changed something: keys, bottom first.
+  std::vector<std::vector<std::string>> step_trees{};
+  std::vector<std::string> directories{};  // all these trees
   bool cached = false;
   uint64_t cpu_usec = 0;
 };
@@ -51,6 +55,7 @@ struct FailedStep {
   int block = -1;
   std::vector<std::string> steps{};  // keys of what came before it in the block
   std::vector<bool> step_empty{};
+  std::vector<std::vector<std::string>> step_trees{};
   std::string key{};  // of the snapshot; of no use after the build
   bool empty = false;
   std::vector<std::string> argv{}, env{};

@@ -273,11 +273,15 @@ std::vector<KeyEntry> CopyPlan::Key(bool with_owner) const {
     for (const auto& entry : match.entries) {
       const mode_t type = entry.st.st_mode & S_IFMT;
       const auto capability = entry.xattrs.find(std::string(kCapability));
+      // Of a hard link, the name that it is a link to.
+      const bool linked = entry.first_name >= 0;
+      const std::string& link =
+          linked ? match.entries[static_cast<size_t>(entry.first_name)].target : entry.link;
       key.push_back(
           {.target = entry.target,
            .type = type,
            .mode = type == S_IFLNK ? mode_t{0} : entry.st.st_mode & 07777,
-           .link = entry.link,
+           .link = link,
            .size = type == S_IFREG ? static_cast<uint64_t>(entry.st.st_size) : 0,
            .content = entry.content,
            .capability = capability == entry.xattrs.end() ? std::string() : capability->second,

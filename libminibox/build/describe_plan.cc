@@ -14,6 +14,7 @@
 #include "core/errors.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "store/differences.h"
 
 namespace minibox::build {
 namespace {
@@ -113,7 +114,10 @@ class Describer {
     // Not Snapshots::Find, which would remove one that is damaged.
     const auto record = parts_.store.snapshots.Peek(key);
     if (!record) return false;
-    if (!record->empty) known.directories.push_back(store::Snapshots::Path(key));
+    if (record->empty) return true;
+    const auto trees = store::TreesOf(parts_.store.snapshots, key);
+    if (!trees.ok()) return false;
+    for (const auto& tree : *trees) known.directories.push_back(store::Snapshots::Path(tree));
     return true;
   }
 

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/status_macros.h"
 #include "core/strings.h"
+#include "store/differences.h"
 #include "store/layout.h"
 
 namespace minibox::store {
@@ -23,6 +24,8 @@ namespace {
 
 constexpr size_t kKeyDigits = 64;
 constexpr size_t kMaxRecordBytes = 1u << 20;
+// Differences over each other; who makes them stops long before.
+constexpr int kMaxDepth = 32;
 
 Status CheckKey(std::string_view key) {
   const bool good = key.size() == kKeyDigits && std::all_of(key.begin(), key.end(), [](char c) {
@@ -65,13 +68,28 @@ StatusOr<SnapshotRecord> Parse(std::string_view text) {
   return record;
 }
 
-// nullopt: record and tree are not both there and good.
-std::optional<SnapshotRecord> ReadSnapshot(const core::RootDir& layers, const std::string& key) {
+std::optional<SnapshotRecord> ReadSnapshot(const core::RootDir& layers, const std::string& key,
+                                           int depth = 0);
+
+// Whether what the record's tree lies over is there and the same as when that was made.
+bool IsWhole(const core::RootDir& layers, const SnapshotRecord& record, int depth) {
+  const auto over = record.results.find(kOverResult);
+  if (over == record.results.end()) return true;
+  if (depth == kMaxDepth || !CheckKey(record.parent).ok()) return false;
+  const auto under = layers.LStat(record.parent);
+  return under.ok() && std::to_string(under->st_ino) == over->second &&
+         ReadSnapshot(layers, record.parent, depth + 1).has_value();
+}
+
+// nullopt: record and tree are not both there and good, or what it is a difference to is not.
+std::optional<SnapshotRecord> ReadSnapshot(const core::RootDir& layers, const std::string& key,
+                                           int depth) {
   const auto tree = layers.LStat(key);
   if (!tree.ok() || !S_ISDIR(tree->st_mode)) return std::nullopt;
   const auto text = layers.ReadFile(RecordName(key), kMaxRecordBytes);
   if (!text.ok()) return std::nullopt;
   auto record = Parse(*text);
+  if (record.ok() && !IsWhole(layers, *record, depth)) return std::nullopt;
   if (record.ok()) return *std::move(record);
   core::LogWarning("store", core::StrCat("snapshot ", key.substr(0, 12), ": ",
                                          record.status().message(), ", removing it"));

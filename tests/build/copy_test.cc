@@ -7,9 +7,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 
 #include "build/build_fixture.h"
+#include "core/fd.h"
+#include "core/root_dir.h"
 
 namespace minibox::testing {
 namespace {
@@ -105,6 +108,37 @@ TEST_F(BuildTest, CopyNeverLeavesContextOrRoot) {
       "BASE busybox\nBLOCK links\n  RUN mkdir -p /etc && ln -s ../../../../../etc/passwd /steal\n"
       "BLOCK a\n  COPY FROM=links /steal /copy\n");
   EXPECT_THAT(Open(*from.image).Read("copy"), HasSubstr("/home/www"));
+}
+
+// Paths of a layer have at most 4096 bytes: what is longer is refused, at whatever depth.
+TEST_F(BuildTest, CopyOfVeryDeepTrees) {
+  const auto nest = [&](int levels) {
+    core::Fd directory(open((context_ + "/deep").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    for (int i = 0; i < levels; ++i) {
+      ASSERT_TRUE(mkdirat(directory.get(), "d234567890", 0755) == 0 || errno == EEXIST);
+      directory.reset(openat(directory.get(), "d234567890", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      ASSERT_TRUE(directory.valid());
+    }
+    directory.reset(openat(directory.get(), "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_TRUE(directory.valid());
+  };
+  fs::create_directory(context_ + "/deep");
+  const std::string text =
+      "BASE busybox\nBLOCK a\n  COPY deep /deep\n  RUN find /deep -name file\n";
+  nest(300);
+  std::string path = "deep";
+  for (int i = 0; i < 300; ++i) path += "/d234567890";
+  const auto built = BuildOk(text);
+  ASSERT_TRUE(built.image.ok());
+  EXPECT_EQ(Open(*built.image).Read(path + "/file"), "");
+  EXPECT_TRUE(built.Has("[a] /" + path + "/file"));
+  nest(400);
+  const auto refused = Build(text);
+  ASSERT_FALSE(refused.image.ok());
+  EXPECT_TRUE(refused.Count("4096 bytes") > 0 || refused.Count("File name too long") > 0)
+      << refused.lines.back().substr(0, 300);
+  EXPECT_TRUE(engine_->store->Verify()->problems.empty());
+  EXPECT_TRUE(core::RootDir::Open(context_)->RemoveAll("deep").ok());
 }
 
 TEST_F(BuildTest, CopyReplacesWhatIsInTheWay) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/snapshots.h"
 
+#include <cerrno>
 #include <thread>
 
+#include "store/differences.h"
 #include "store_fixture.h"
 
 namespace minibox::store {
@@ -49,6 +51,41 @@ TEST_F(SnapshotsTest, RoundTripsItsRecord) {
   EXPECT_EQ(found->results, record.results);
   EXPECT_EQ(Content(key_), "text");
   ExpectNothingInTmp();
+}
+
+TEST_F(SnapshotsTest, DifferencesNeedWhatTheyLieOver) {
+  const std::string middle = Key("middle"), top = Key("top");
+  const auto over = [&](const std::string& parent) {
+    return SnapshotRecord{.parent = parent, .results = {{kOverResult, *InodeOf(*root_, parent)}}};
+  };
+  ASSERT_TRUE(Publish(key_, "bottom").ok());
+  ASSERT_TRUE(Publish(middle, "m", over(key_)).ok());
+  ASSERT_TRUE(Publish(top, "t", over(middle)).ok());
+  EXPECT_TRUE((*snapshots_.Find(top)).has_value());
+  EXPECT_THAT(*TreesOf(snapshots_, top), ElementsAre(key_, middle, top));
+  EXPECT_THAT(*TreesOf(snapshots_, key_), ElementsAre(key_));
+  // Another tree in its place, with the old one kept so that its inode is not given again.
+  ASSERT_EQ(renameat(dir().fd(), Snapshots::Path(key_).c_str(), dir().fd(), "tmp/key-aside"), 0);
+  ASSERT_TRUE(Publish(key_, "other").ok());
+  EXPECT_EQ(TreesOf(snapshots_, top).status().reason(), "snapshot_not_found");
+  EXPECT_EQ(*snapshots_.Find(top), std::nullopt);
+  EXPECT_FALSE(dir().Exists(Snapshots::Path(top)));
+  EXPECT_EQ(*snapshots_.Find(middle), std::nullopt);
+  EXPECT_EQ(Content(key_), "other");
+  EXPECT_EQ(InodeOf(*root_, top).status().sys_errno(), ENOENT);
+}
+
+TEST_F(SnapshotsTest, RingsOfDifferencesAreNoHit) {
+  const std::string other = Key("other");
+  ASSERT_TRUE(Publish(key_, "a").ok());
+  ASSERT_TRUE(
+      Publish(other, "b", {.parent = key_, .results = {{kOverResult, *InodeOf(*root_, key_)}}})
+          .ok());
+  const SnapshotRecord ring{.parent = other, .results = {{kOverResult, *InodeOf(*root_, other)}}};
+  ASSERT_TRUE(snapshots_.UpdateRecord(key_, ring).ok());
+  EXPECT_FALSE(TreesOf(snapshots_, key_).ok());
+  EXPECT_EQ(*snapshots_.Find(key_), std::nullopt);
+  EXPECT_EQ(*snapshots_.Find(other), std::nullopt);
 }
 
 TEST_F(SnapshotsTest, FirstPublicationWins) {
