@@ -86,20 +86,16 @@ void ResetSignal(int signal) {
   syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof(uint64_t));
 }
 
-#if defined(__x86_64__) || defined(__aarch64__)
+namespace {
 
-pid_t Clone3(uint64_t flags, int* pidfd, void* stack, size_t stack_size, void (*child)(void*),
-             void* argument) {
-  struct clone_args args {};
-  args.flags = flags;
-  args.pidfd = reinterpret_cast<uint64_t>(pidfd);
-  args.exit_signal = 0;
-  args.stack = reinterpret_cast<uint64_t>(stack);
-  args.stack_size = stack_size;
-  // On its new stack the child cannot return through this function's frame: it calls `child`
-  // from here and ends in exit_group.
+// The system call `number` that makes a process on a stack of its own. There the child cannot
+// return through this function's frame: it calls `child` from here and ends in exit_group.
+// The result is the kernel's: a pid or a negated errno.
 #if defined(__x86_64__)
-  long result = SYS_clone3;
+long Clone(long number, long a0, long a1, long a2, void (*child)(void*), void* argument) {
+  long result = number;
+  register long a3 asm("r10") = 0;
+  register long a4 asm("r8") = 0;
   asm volatile(
       "syscall\n\t"
       "test %%rax, %%rax\n\t"
@@ -112,13 +108,19 @@ pid_t Clone3(uint64_t flags, int* pidfd, void* stack, size_t stack_size, void (*
       "hlt\n"
       "1:"
       : "+a"(result)
-      : "D"(&args),
-        "S"(sizeof args), [child] "r"(child), [argument] "r"(argument), [exit] "i"(SYS_exit_group)
+      : "D"(a0), "S"(a1), "d"(a2), "r"(a3),
+        "r"(a4), [child] "r"(child), [argument] "r"(argument), [exit] "i"(SYS_exit_group)
       : "rcx", "r11", "memory", "cc");
-#else
-  register long result asm("x0") = reinterpret_cast<long>(&args);
-  register long size asm("x1") = sizeof args;
-  register long number asm("x8") = SYS_clone3;
+  return result;
+}
+#elif defined(__aarch64__)
+long Clone(long number, long a0, long a1, long a2, void (*child)(void*), void* argument) {
+  register long result asm("x0") = a0;
+  register long x1 asm("x1") = a1;
+  register long x2 asm("x2") = a2;
+  register long x3 asm("x3") = 0;
+  register long x4 asm("x4") = 0;
+  register long x8 asm("x8") = number;
   asm volatile(
       "svc #0\n\t"
       "cbnz x0, 1f\n\t"
@@ -129,17 +131,35 @@ pid_t Clone3(uint64_t flags, int* pidfd, void* stack, size_t stack_size, void (*
       "svc #0\n"
       "1:"
       : "+r"(result)
-      : "r"(size),
-        "r"(number), [child] "r"(child), [argument] "r"(argument), [exit] "i"(SYS_exit_group)
+      : "r"(x1), "r"(x2), "r"(x3), "r"(x4),
+        "r"(x8), [child] "r"(child), [argument] "r"(argument), [exit] "i"(SYS_exit_group)
       : "x30", "memory", "cc");
+  return result;
+}
+#else
+#error "the child's half of clone is written in assembly: add this architecture"
 #endif
+
+}  // namespace
+
+pid_t Clone3(uint64_t flags, int* pidfd, void* stack, size_t stack_size, void (*child)(void*),
+             void* argument) {
+  struct clone_args args {};
+  args.flags = flags;
+  args.pidfd = reinterpret_cast<uint64_t>(pidfd);
+  args.exit_signal = 0;
+  args.stack = reinterpret_cast<uint64_t>(stack);
+  args.stack_size = stack_size;
+  long result = Clone(SYS_clone3, reinterpret_cast<long>(&args), sizeof args, 0, child, argument);
+  // Container engines that we may be running in deny clone3, whose flags their filters cannot see.
+  if (result == -ENOSYS || result == -EPERM) {
+    result = Clone(SYS_clone, static_cast<long>(flags),
+                   reinterpret_cast<long>(stack) + static_cast<long>(stack_size),
+                   reinterpret_cast<long>(pidfd), child, argument);
+  }
   if (result >= 0) return static_cast<pid_t>(result);
   errno = static_cast<int>(-result);
   return -1;
 }
-
-#else
-#error "the child's half of clone3 is written in assembly: add this architecture"
-#endif
 
 }  // namespace minibox::core::sys

@@ -29,8 +29,8 @@ void SetSignalMask(uint64_t mask);
 // The default action, without the C library's bookkeeping: usable in a child that shares memory.
 void ResetSignal(int signal);
 
-// clone3: runs child(argument) in a new process on `stack` and returns its pid. The child never
-// returns from `child`.
+// clone3, or clone where that is denied: runs child(argument) in a new process on `stack` and
+// returns its pid. The child never returns from `child`. `flags` are such that both know.
 pid_t Clone3(uint64_t flags, int* pidfd, void* stack, size_t stack_size, void (*child)(void*),
              void* argument);
 

@@ -10,7 +10,7 @@ namespace minibox::init {
 struct Pid1Start {
   const Plan* plan;
   int monitor;              // socket to the monitor
-  const int* cgroup_tasks;  // `tasks` of each v1 group, plan->fds.cgroup_tasks of them
+  const int* cgroup_tasks;  // where "0" is written to join, plan->fds.cgroup_tasks of them
   sys::Limit nofile;        // what the workload gets unless the plan says
   const void* message;      // the launch message, for giving its memory back
   size_t message_size;

@@ -16,6 +16,7 @@
 #include "kernel/cgroup_control.h"
 #include "kernel/cgroup_dialect.h"
 #include "kernel/cgroup_tree.h"
+#include "kernel/features.h"
 #include "kernel/mount.h"
 #include "kernel/syscalls.h"
 
@@ -590,6 +591,15 @@ StatusOr<std::unique_ptr<CgroupDriver>> CgroupDriver::Detect(std::string_view pa
     MBX_ASSIGN_OR_RETURN(hierarchies, HierarchiesByLayout(path));
   }
   return MakeCgroupDriver(std::move(hierarchies), parent, std::make_shared<CgroupFs>());
+}
+
+bool Cgroup::JoinDir::takes_newborns() const { return v2 && HostFeatures().clone_into_cgroup; }
+
+StatusOr<core::Fd> Cgroup::JoinDir::OpenMembers() const {
+  const char* const name = v2 ? "cgroup.procs" : "tasks";
+  core::Fd file(openat(fd, name, O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) return core::SysError("openat", name);
+  return file;
 }
 
 }  // namespace minibox::kernel

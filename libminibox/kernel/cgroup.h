@@ -49,11 +49,14 @@ struct CgroupUsage {
 class Cgroup {
  public:
   virtual ~Cgroup() = default;
-  // Directories to join, one per hierarchy that is used: on v1 a process enters by writing
-  // "0" to `tasks` in each; on v2 there is one, fit for CLONE_INTO_CGROUP.
+  // Directories to join, one per hierarchy that is used.
   struct JoinDir {
     int fd;  // borrowed
     bool v2;
+    // Whether a process can be made in it with CLONE_INTO_CGROUP.
+    bool takes_newborns() const;
+    // Where any other writes "0" to enter: `tasks` on v1, `cgroup.procs` on v2.
+    StatusOr<core::Fd> OpenMembers() const;
   };
   virtual std::vector<JoinDir> JoinDirs() const = 0;
   // Path relative to the hierarchy root, "/minibox/<id>".

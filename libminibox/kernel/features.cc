@@ -51,7 +51,9 @@ void ProbeOverlay(Features& features) {
   features.overlay = fs.valid();
   if (!features.overlay) return;
   // Each on a context of its own: a refused parameter must not be counted for the other.
-  features.overlay_appended = FsConfigString(fs.get(), "lowerdir+", "/") == 0;
+  features.overlay_appended = FsConfigString(fs.get(), "lowerdir+", "/") == 0 &&
+                              // Before 6.5 any name is taken.
+                              FsConfigString(fs.get(), "minibox", "/") != 0;
   const core::Fd other = FsOpen("overlay");
   const core::Fd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   features.overlay_descriptors = FsConfigFd(other.get(), "lowerdir+", root.get()) == 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/overlay.h"
 
+#include <fcntl.h>
+#include <sys/mount.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -66,6 +69,18 @@ StatusOr<core::Fd> EmptyDirectory() {
   return mount;
 }
 
+StatusOr<core::Fd> CloneReadOnly(int layer) {
+  core::Fd mount = CloneTree(layer);
+  if (!mount.valid()) return core::SysError("open_tree", "layer");
+  struct mount_attr attributes {};
+  attributes.attr_set = kAttributes | MOUNT_ATTR_RDONLY;
+  attributes.propagation = MS_PRIVATE;
+  if (MountSetAttr(mount.get(), "", AT_EMPTY_PATH, attributes) != 0) {
+    return core::SysError("mount_setattr", "layer");
+  }
+  return mount;
+}
+
 }  // namespace
 
 StatusOr<core::Fd> MountOverlay(const OverlaySpec& spec, OverlayLayers layers) {
@@ -103,9 +118,15 @@ StatusOr<core::Fd> MountOverlay(const OverlaySpec& spec) {
   // Trying costs less than asking first, and a refused parameter leaves nothing behind.
   auto mount = MountOverlay(spec, OverlayLayers::kDescriptors);
   for (const auto layers : {OverlayLayers::kAppended, OverlayLayers::kOption}) {
-    if (mount.ok() || mount.status().sys_errno() != EINVAL) break;
+    // A descriptor instead of a name is EOPNOTSUPP before 6.5.
+    const int error = mount.status().sys_errno();
+    if (error != EINVAL && error != EOPNOTSUPP) break;
     mount = MountOverlay(spec, layers);
   }
+  // Kernels that take names only do not take those of the empty layer, which is in no mount
+  // namespace. One layer shows the same by itself, but for whiteouts, which hide nothing in it.
+  const bool one = spec.lowers.size() == 1 && spec.upper < 0;
+  if (one && mount.status().sys_errno() == EINVAL) return CloneReadOnly(spec.lowers[0]);
   return mount;
 }
 

@@ -45,6 +45,11 @@ core::Fd FsMount(int fs, unsigned attributes) {
   return core::Fd(RetryEintr([&] { return fsmount(fs, FSMOUNT_CLOEXEC, attributes); }));
 }
 
+core::Fd CloneTree(int dir) {
+  return core::Fd(RetryEintr(
+      [&] { return open_tree(dir, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC); }));
+}
+
 int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr attributes) {
   return RetryEintr(
       [&] { return mount_setattr(dir, path, flags, &attributes, sizeof attributes); });

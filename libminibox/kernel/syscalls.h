@@ -26,6 +26,7 @@ int FsConfigFd(int fs, const char* key, int value);
 int FsConfigCreate(int fs);
 // `attributes`: MOUNT_ATTR_*.
 core::Fd FsMount(int fs, unsigned attributes);
+core::Fd CloneTree(int dir);  // a detached copy of the mount, of the directory and below
 int MountSetAttr(int dir, const char* path, unsigned flags, struct mount_attr attributes);
 // What the kernel has to say about the last failure on `fs`, "" if nothing:
 // "overlay: upperdir is in-use by another mount". Leaves errno as it was.

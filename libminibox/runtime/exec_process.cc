@@ -42,14 +42,14 @@ StatusOr<ExecFds> CollectFds(const ExecProcess::Start& start) {
   const std::vector<kernel::Cgroup::JoinDir> dirs = start.cgroup->JoinDirs();
   std::vector<core::Fd> tasks;
   for (size_t i = 0; i < dirs.size(); ++i) {
-    const int dir = i == start.group.replaces() ? start.group.group() : dirs[i].fd;
-    if (dirs[i].v2) {
-      message.counts.cgroup_v2 = message.Add(dir);
+    kernel::Cgroup::JoinDir dir = dirs[i];
+    if (i == start.group.replaces()) dir.fd = start.group.group();
+    if (dir.takes_newborns()) {
+      message.counts.cgroup_v2 = message.Add(dir.fd);
       continue;
     }
-    core::Fd file(openat(dir, "tasks", O_WRONLY | O_CLOEXEC));
-    if (!file.valid()) return core::SysError("openat", start.cgroup->path() + "/tasks");
-    tasks.push_back(std::move(file));
+    MBX_ASSIGN_OR_RETURN(core::Fd members, dir.OpenMembers());
+    tasks.push_back(std::move(members));
   }
   message.counts.exec_target = message.Add(start.pid1);
   message.counts.exec_parent = message.Add(start.group.parent());

@@ -68,15 +68,14 @@ Status AddCgroup(const kernel::Cgroup& cgroup, int join, LaunchMessageFds& messa
   const std::vector<kernel::Cgroup::JoinDir> dirs = cgroup.JoinDirs();
   message.counts.oom_events = message.Add(OpenOomEvents(dirs, message));
   for (const auto& dir : dirs) {
-    if (dir.v2) message.counts.cgroup_v2 = message.Add(dir.fd);
+    if (dir.takes_newborns()) message.counts.cgroup_v2 = message.Add(dir.fd);
   }
   message.counts.join = message.Add(join);
   message.counts.freezer = message.Add(OpenFreezer(dirs, message));
   for (const auto& dir : dirs) {
-    if (dir.v2) continue;
-    core::Fd tasks(openat(dir.fd, "tasks", O_WRONLY | O_CLOEXEC));
-    if (!tasks.valid()) return core::SysError("openat", StrCat(cgroup.path(), "/tasks"));
-    message.counts.cgroup_tasks += message.Add(message.Own(std::move(tasks)));
+    if (dir.takes_newborns()) continue;
+    MBX_ASSIGN_OR_RETURN(core::Fd members, dir.OpenMembers());
+    message.counts.cgroup_tasks += message.Add(message.Own(std::move(members)));
   }
   return Status();
 }

@@ -8,10 +8,10 @@
 
 namespace minibox::testing {
 
-MemoryDisk::MemoryDisk(std::string path, const std::string& size) : path_(std::move(path)) {
+MemoryDisk::MemoryDisk(std::string path, const std::string& size, const char* type)
+    : path_(std::move(path)) {
   std::filesystem::create_directories(path_);
-  mounted_ =
-      mount("none", path_.c_str(), "tmpfs", MS_NOSUID, ("mode=700,size=" + size).c_str()) == 0;
+  mounted_ = mount("none", path_.c_str(), type, MS_NOSUID, ("mode=700,size=" + size).c_str()) == 0;
 }
 
 MemoryDisk::~MemoryDisk() {

@@ -8,8 +8,9 @@ namespace minibox::testing {
 
 class MemoryDisk {
  public:
-  // Mounted on `path`, which is made; `size` as tmpfs takes it: "16m". Needs root.
-  MemoryDisk(std::string path, const std::string& size);
+  // Mounted on `path`, which is made; `size` as tmpfs takes it: "16m". `type` may be ramfs, which
+  // has no size and no id maps. Needs root.
+  MemoryDisk(std::string path, const std::string& size, const char* type = "tmpfs");
   // Detached: whoever still looks into it may go on.
   ~MemoryDisk();
   MemoryDisk(const MemoryDisk&) = delete;
