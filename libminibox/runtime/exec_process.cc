@@ -134,7 +134,7 @@ ExecProcess::~ExecProcess() {
   }
   control_.reset();
   if (!ReapMonitor(agent_.get(), ended_ ? kReapTimeoutMs : detached_ ? 0 : kKillTimeoutMs)) {
-    reaper_->Add(std::move(agent_));
+    reaper_->Add(std::move(agent_), ended_);
   }
 }
 

@@ -18,7 +18,7 @@ struct Launcher::Impl {
 };
 
 Launcher::Launcher() : impl_(std::make_unique<Impl>()) {}
-Launcher::~Launcher() { impl_->reaper->Sweep(); }
+Launcher::~Launcher() = default;
 
 StatusOr<std::unique_ptr<Launcher>> Launcher::Create() {
   std::unique_ptr<Launcher> launcher(new Launcher);

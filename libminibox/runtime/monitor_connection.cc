@@ -43,7 +43,7 @@ MonitorConnection::Impl::~Impl() {
   // The end of the only connection is the end of the workload and the monitor.
   (void)shutdown(socket.get(), SHUT_RDWR);
   const int timeout = only ? kKillTimeoutMs : ended ? kReapTimeoutMs : 0;
-  if (!ReapMonitor(pidfd.get(), timeout)) reaper->Add(std::move(pidfd));
+  if (!ReapMonitor(pidfd.get(), timeout)) reaper->Add(std::move(pidfd), ended);
 }
 
 void MonitorConnection::Impl::Receive() {

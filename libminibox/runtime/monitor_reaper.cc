@@ -21,14 +21,22 @@ bool ReapMonitor(int pidfd, int timeout_ms) {
          errno == ECHILD;
 }
 
-void MonitorReaper::Add(core::Fd pidfd) {
+MonitorReaper::~MonitorReaper() {
+  constexpr int kLastTimeoutMs = 2000;
+  for (const Monitor& monitor : monitors_) {
+    (void)ReapMonitor(monitor.pidfd.get(), monitor.ending ? kLastTimeoutMs : 0);
+  }
+}
+
+void MonitorReaper::Add(core::Fd pidfd, bool ending) {
   const absl::MutexLock lock(&mutex_);
-  monitors_.push_back(std::move(pidfd));
+  monitors_.push_back({std::move(pidfd), ending});
 }
 
 void MonitorReaper::Sweep() {
   const absl::MutexLock lock(&mutex_);
-  std::erase_if(monitors_, [](const core::Fd& pidfd) { return ReapMonitor(pidfd.get(), 0); });
+  std::erase_if(monitors_,
+                [](const Monitor& monitor) { return ReapMonitor(monitor.pidfd.get(), 0); });
 }
 
 }  // namespace minibox::runtime

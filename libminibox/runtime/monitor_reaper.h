@@ -18,15 +18,21 @@ bool ReapMonitor(int pidfd, int timeout_ms);
 // Thread-safe.
 class MonitorReaper {
  public:
-  ~MonitorReaper() { Sweep(); }
-  // Takes a monitor that nobody has a connection to any more.
-  void Add(core::Fd pidfd);
+  // Waits for those that are about to end, since nobody else will.
+  ~MonitorReaper();
+  // Takes a monitor that nobody has a connection to any more. `ending`: it has said its last word,
+  // and only a busy processor keeps it from its end.
+  void Add(core::Fd pidfd, bool ending);
   // Reaps what has ended meanwhile.
   void Sweep();
 
  private:
+  struct Monitor {
+    core::Fd pidfd;
+    bool ending;
+  };
   absl::Mutex mutex_;
-  std::vector<core::Fd> monitors_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Monitor> monitors_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace minibox::runtime
