@@ -109,7 +109,7 @@ static int look_around(void* user, int stream, const char* bytes, size_t size) {
   ++nested->calls;
   buffer_add(&nested->output, bytes, size);
   OK(minibox_container_list(nested->engine->runtime, &json));
-  HAS(json, "\"running\"");
+  HAS(json, "\"busybox\"");
   minibox_string_free(json);
   return 0;
 }
