@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -282,8 +283,18 @@ void NftTransaction::DeleteElements(NftFamily family, std::string_view table, st
 }
 
 StatusOr<Nftables> Nftables::Open() {
-  MBX_ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_NETFILTER));
-  return Nftables(std::move(socket));
+  // Without any of netfilter's netlink, and with it but without nf_tables.
+  const auto unsupported = [] {
+    return core::Error(StatusCode::kInternal, "unsupported_by_host", "this kernel has no nftables");
+  };
+  auto socket = NetlinkSocket::Open(NETLINK_NETFILTER);
+  if (socket.status().sys_errno() == EPROTONOSUPPORT) return unsupported();
+  if (!socket.ok()) return socket.status();
+  Nftables nftables(*std::move(socket));
+  const Status asked = nftables.Generation().status();
+  if (asked.sys_errno() == EINVAL || asked.sys_errno() == EOPNOTSUPP) return unsupported();
+  MBX_RETURN_IF_ERROR(asked);
+  return nftables;
 }
 
 Status Nftables::Commit(NftTransaction& transaction) {

@@ -157,6 +157,7 @@ struct NftForwardDrop {
 // takes RCU grace periods (10 ms and more).
 class Nftables {
  public:
+  // kInternal "unsupported_by_host"; kPermissionDenied.
   static StatusOr<Nftables> Open();
   // Applies all or nothing.
   Status Commit(NftTransaction& transaction);

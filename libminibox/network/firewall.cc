@@ -455,6 +455,11 @@ StatusOr<kernel::Nftables*> Firewall::Opened() {
   return &*nftables_;
 }
 
+Status Firewall::CheckSupported() {
+  const absl::MutexLock lock(&mutex_);
+  return Opened().status().WithContext("set up the firewall");
+}
+
 Status Firewall::Replace(const State& state) {
   kernel::NftTransaction change;
   for (const NftTable& table : PlanFirewall(state)) change.ReplaceTable(table);

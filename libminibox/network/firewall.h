@@ -40,6 +40,8 @@ std::vector<kernel::NftTable> PlanFirewall(const State& state);
 // Thread-safe.
 class Firewall {
  public:
+  // Whether this host has what a firewall needs: before anything is made that one would protect.
+  Status CheckSupported() ABSL_LOCKS_EXCLUDED(mutex_);
   // The tables get exactly what the records say, in one transaction.
   Status Replace(const State& state) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether all rules are there. Elements are not looked at. Costs next to nothing if nobody else

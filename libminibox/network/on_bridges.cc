@@ -236,6 +236,7 @@ Status Network::Impl::OnBridges::SetUp(Repair repair, const std::vector<std::str
     MBX_ASSIGN_OR_RETURN(const bool intact, IsIntact(names, *state));
     if (intact) return Status();
   }
+  MBX_RETURN_IF_ERROR(firewall_.CheckSupported());
   MBX_ASSIGN_OR_RETURN(kernel::Rtnetlink rtnetlink, kernel::Rtnetlink::Open());
   MBX_ASSIGN_OR_RETURN(const network::HostRoutes routes, network::ReadHostRoutes(rtnetlink));
   for (const std::string& name : names) {
