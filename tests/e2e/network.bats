@@ -68,6 +68,11 @@ left_in_host() {
 
 teardown() {
   local status=0
+  # What a test that failed did not remove.
+  if minibox ping >/dev/null 2>&1; then
+    minibox ps -q | xargs -r minibox rm -f >/dev/null 2>&1
+    minibox network ls -q | grep -vx bridge | xargs -r minibox network rm >/dev/null 2>&1
+  fi
   e2e_teardown || status=1
   for _ in $(seq 600); do
     left_in_host >/dev/null || break
@@ -290,6 +295,90 @@ for line in sys.stdin:
   [ "$(ruleset)" = "$before" ]
   [ "$(foreign_rules)" = "$FOREIGN" ]
   exec 5>&- 6<&-
+}
+
+# refused STATUS CODE TEXT METHOD PATH [BODY]: the answer, and a message that names TEXT.
+refused() {
+  local status=$1 code=$2 text=$3 answer
+  answer=$(inside host curl -sS -X "$4" -w '\n%{http_code}' -H 'Accept: application/json' "$MINIBOX_API$5" -d "${6:-}")
+  [[ "${answer##*$'\n'}" = "$status" && "$answer" == *"\"code\":\"$code\""* && "$answer" == *"$text"* ]] || {
+    echo "$5 ${6:-}: $answer, wanted $status $code '$text'"
+    wrong=$((wrong + 1))
+  }
+}
+network() { refused "$1" "$2" "$3" POST /networks/create "$4"; }
+run_with() { refused "$1" "$2" "$3" POST /containers/run "{\"image\":\"small\",\"detached\":true,\"command\":[\"sleep\",\"9\"],$4}"; }
+
+@test "wrong input has its status, names what is wrong and leaves nothing" {
+  wrong=0
+  busybox_image small
+  minibox run --rm small true  # the default network is made for the first that needs it
+  minibox network create --subnet 10.9.0.0/24 back >/dev/null
+  minibox network create --internal vault >/dev/null
+  holder=$(minibox run -d --name holder --network back --ip 10.9.0.7 -p 8080:80 -p 9000:80/udp small sleep 1000)
+  before=$(inside host nft list ruleset; inside host ip -br link; minibox network ls --json; cat "$WORK/data/networks/leases.json")
+
+  # Subnets: malformed, reserved, of the host, of another network.
+  network 400 invalid_argument subnet '{"name":"x","subnet":"10.9.1.0"}'
+  network 400 invalid_argument subnet '{"name":"x","subnet":"10.9.1.0/33"}'
+  network 400 invalid_argument subnet '{"name":"x","subnet":"10.9.1.1/24"}'
+  network 400 invalid_argument subnet '{"name":"x","subnet":"127.0.0.0/24"}'
+  network 400 invalid_argument subnet6 '{"name":"x","subnet6":"10.9.1.0/24"}'
+  network 400 invalid_argument gateway '{"name":"x","subnet":"10.9.1.0/24","gateway":"10.9.2.1"}'
+  network 400 invalid_argument gateway '{"name":"x","gateway":"10.9.2.1"}'
+  network 400 invalid_argument mtu '{"name":"x","mtu":1}'
+  network 409 subnet_conflict "'one'" '{"name":"x","subnet":"198.51.0.0/16"}'
+  network 409 subnet_conflict "'mb-" '{"name":"x","subnet":"10.9.0.128/25"}'
+  network 409 subnet_conflict "'minibox0'" '{"name":"x","subnet":"172.19.0.0/24"}'
+  # Names.
+  network 400 missing_argument name '{"subnet":"10.9.1.0/24"}'
+  network 400 invalid_argument name '{"name":"../x"}'
+  network 400 invalid_argument reserved '{"name":"bridge"}'
+  network 409 name_in_use "'back'" '{"name":"back"}'
+  refused 404 network_not_found "'absent'" POST '/networks/remove?name=absent'
+  refused 404 network_not_found "'absent'" GET '/networks/inspect?name=absent'
+  refused 409 network_in_use "'back'" POST '/networks/remove?name=back'
+  run_with 404 network_not_found "'absent'" '"network":"absent"'
+  run_with 404 network_not_found "'absent'" '"network":"back,absent"'
+  run_with 400 invalid_argument network '"network":"back,back"'
+  # Addresses: no such, outside, the gateway's, the whole network's, in use; not for every network.
+  run_with 400 invalid_argument ip '"network":"back","ip":"10.9.0"'
+  run_with 409 address_in_use 10.9.1.7 '"network":"back","ip":"10.9.1.7"'
+  run_with 409 address_in_use 10.9.0.1 '"network":"back","ip":"10.9.0.1"'
+  run_with 409 address_in_use 10.9.0.255 '"network":"back","ip":"10.9.0.255"'
+  run_with 409 address_in_use 10.9.0.7 '"network":"back","ip":"10.9.0.7"'
+  run_with 400 invalid_argument mac '"network":"back","mac":"01:00:00:00:00:01"'
+  run_with 400 invalid_argument ip '"network":"none","ip":"10.9.0.8"'
+  run_with 400 invalid_argument ports '"network":"host","ports":{"8081":"80"}'
+  run_with 400 invalid_argument ports '"network":"vault","ports":{"8081":"80"}'
+  # Ports: out of range, ranges that do not fit, twice, taken by a container, taken by somebody else.
+  run_with 400 invalid_argument ports '"ports":{"8081":"0"}'
+  run_with 400 invalid_argument ports '"ports":{"65536":"80"}'
+  run_with 400 invalid_argument ports '"ports":{"8081":"65536"}'
+  run_with 400 invalid_argument ports '"ports":{"8081-8083":"80-81"}'
+  run_with 400 invalid_argument ports '"ports":{"8083-8081":"83-81"}'
+  run_with 400 invalid_argument ports '"ports":{"8081-8083":"80-82","8082":"90"}'
+  run_with 400 invalid_argument ports '"ports":{"192.0.2.9:8081":"80"}'
+  run_with 409 port_in_use "0.0.0.0:8080/tcp is already in use by container '$holder'" '"ports":{"8080":"80"}'
+  run_with 409 port_in_use "0.0.0.0:9000/udp is already in use by container '$holder'" '"ports":{"9000":"80/udp"}'
+  run_with 409 port_in_use 8080 '"ports":{"8081":"80","127.0.0.1:8080":"80"}'
+  inside host nc -l 127.0.0.1 9100 >/dev/null 2>&1 3>&- &
+  other=$!
+  eventually inside host sh -c 'ss -Hltn | grep -q 127.0.0.1:9100'
+  run_with 409 port_in_use 9100 '"ports":{"9100":"80"}'
+  # Servers and hosts.
+  run_with 400 invalid_argument dns '"dns":["no address"]'
+  run_with 400 invalid_argument extra_hosts '"extra_hosts":["name"]'
+  [ "$wrong" -eq 0 ]
+
+  # None of these left anything.
+  after=$(inside host nft list ruleset; inside host ip -br link; minibox network ls --json; cat "$WORK/data/networks/leases.json")
+  [ "$after" = "$before" ] || diff <(echo "$before") <(echo "$after")
+  [ "$(minibox ps -aq | wc -l)" -eq 1 ]
+  inside host sh -c 'nc -z 127.0.0.1 9100'
+  wait "$other"
+  minibox rm -f holder >/dev/null
+  minibox network rm back vault >/dev/null
 }
 
 # What there is of running containers, one id a line and source.
