@@ -62,7 +62,7 @@ struct Diagnostic {
   int line = 0, column = 0;  // 1-based; columns in code points
   std::string message{};
   // "MiniBox:<line>:<column>: <message>"
-  std::string ToString() const;
+  MINIBOX_EXPORT std::string ToString() const;
 };
 
 // What a build would do.
