@@ -187,11 +187,12 @@ class Loader {
       }
     }
     std::set<Digest> published;  // two blobs may hold the same tar
+    std::vector<store::LayerStore::FinishedTree> trees;
     for (const auto& [blob, layer] : layers_) {
       if (layer.tree.empty() || !published.insert(layer.diff_id).second) continue;
-      MBX_RETURN_IF_ERROR(store_.layers.Publish(layer.diff_id, *operation_, layer.tree));
+      trees.push_back({layer.diff_id, layer.tree});
     }
-    return {};
+    return trees.empty() ? Status() : store_.layers.PublishSynced(trees, *operation_);
   }
 
   Status PublishBlob(const store::StagedFile& file, const core::RootDir& blobs) const {

@@ -110,17 +110,23 @@ StatusOr<Digest> LayerStore::EnsureUnpacked(const Digest& blob, const Digest& gi
 
 Status LayerStore::Publish(const Digest& diff_id, const OperationDir& operation,
                            std::string_view tree) const {
-  const std::string name(tree);
-  MBX_ASSIGN_OR_RETURN(const core::RootDir extracted, root_->dir().OpenDir(kExtracted));
   MBX_FAILPOINT("layer.sync");
   // Complete by definition once it has its name, so every file of it must be on disk before.
   if (syncfs(operation.dir().fd()) != 0) return core::SysError("syncfs", operation.path());
-  MBX_FAILPOINT("layer.rename");
-  const std::string hex(diff_id.hex());
-  if (renameat2(operation.dir().fd(), name.c_str(), extracted.fd(), hex.c_str(),
-                RENAME_NOREPLACE) != 0 &&
-      errno != EEXIST) {
-    return core::SysError("renameat2", Path(diff_id));
+  return PublishSynced({{diff_id, std::string(tree)}}, operation);
+}
+
+Status LayerStore::PublishSynced(const std::vector<FinishedTree>& trees,
+                                 const OperationDir& operation) const {
+  MBX_ASSIGN_OR_RETURN(const core::RootDir extracted, root_->dir().OpenDir(kExtracted));
+  for (const auto& [diff_id, tree] : trees) {
+    MBX_FAILPOINT("layer.rename");
+    const std::string hex(diff_id.hex());
+    if (renameat2(operation.dir().fd(), tree.c_str(), extracted.fd(), hex.c_str(),
+                  RENAME_NOREPLACE) != 0 &&
+        errno != EEXIST) {
+      return core::SysError("renameat2", Path(diff_id));
+    }
   }
   MBX_FAILPOINT("layer.sync_dir");
   return core::SyncDir(extracted.fd());

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "archive/compression.h"
 #include "minibox/status.h"
@@ -35,6 +36,13 @@ class LayerStore {
   // Publishes a finished tree (a directory in an operation of this store) under its diff_id;
   // if there is one already, `tree` is left for the operation to remove. Syncs first.
   Status Publish(const Digest& diff_id, const OperationDir& operation, std::string_view tree) const;
+  // The same for all trees of an operation whose files have been synced: nothing is waited for but
+  // the directory that gets them.
+  struct FinishedTree {
+    Digest diff_id;
+    std::string tree{};
+  };
+  Status PublishSynced(const std::vector<FinishedTree>& trees, const OperationDir& operation) const;
 
  private:
   std::shared_ptr<DataRoot> root_;
