@@ -9,6 +9,7 @@
 #include "core/status_macros.h"
 #include "core/strings.h"
 #include "core/thread_pool.h"
+#include "store/layout.h"
 #include "store/lookup.h"
 #include "store/store_impl.h"
 #include "store/usage.h"
@@ -68,19 +69,21 @@ StatusOr<ImageInfo> Store::GetImage(std::string_view name_or_id) const {
 }
 
 StatusOr<std::vector<ImageInfo>> Store::ListImages() const {
-  MBX_ASSIGN_OR_RETURN(const Entries entries, impl_->references.List());
+  MBX_ASSIGN_OR_RETURN(const auto index, impl_->references.Shared());
+  const Entries& entries = *index;
   MBX_ASSIGN_OR_RETURN(const auto users, store::ContainersByImage(*impl_->root));
+  MBX_ASSIGN_OR_RETURN(const core::RootDir blobs, impl_->root->dir().OpenDir(store::kBlobs256));
   std::vector<std::optional<ImageInfo>> described(entries.size());
   const auto describe = [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      auto image = impl_->Describe(entries[i]);
-      if (!image.ok()) {
+      auto info = impl_->Summarise(blobs, entries[i]);
+      if (!info.ok()) {
         // One damaged image must not hide the others.
-        core::LogWarning("store", core::StrCat(image.status().message(), ", not listed"));
+        core::LogWarning("store", core::StrCat(info.status().message(), ", not listed"));
         continue;
       }
-      image->info.in_use = users.contains(image->info.manifest.ToString());
-      described[i] = std::move(image->info);
+      info->in_use = users.contains(info->manifest.ToString());
+      described[i] = *std::move(info);
     }
   };
   if (entries.size() <= kDescribedAtOnce) {

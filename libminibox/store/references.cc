@@ -18,20 +18,19 @@ namespace {
 constexpr size_t kMaxIndexBytes = 4u << 20;
 constexpr size_t kMaxEntries = 10'000;
 
-StatusOr<std::vector<oci::Descriptor>> ReadEntries(const DataRoot& root) {
-  const auto text = root.dir().ReadFile(kIndexFile, kMaxIndexBytes);
-  if (text.status().sys_errno() == ENOENT) return std::vector<oci::Descriptor>();
-  if (!text.ok()) return text.status();
-  auto index = oci::ParseIndex(*text);
-  if (!index.ok()) {
-    return core::DataLoss(core::StrCat(kIndexFile, ": ", index.status().message()));
-  }
-  return std::move(index->manifests);
-}
-
 bool HasEntry(const std::vector<oci::Descriptor>& entries, const Digest& digest) {
   return std::any_of(entries.begin(), entries.end(),
                      [&](const oci::Descriptor& entry) { return entry.digest == digest; });
+}
+
+bool SamePlatform(const std::optional<Platform>& a, const std::optional<Platform>& b) {
+  if (!a.has_value() || !b.has_value()) return a.has_value() == b.has_value();
+  return a->os == b->os && a->architecture == b->architecture && a->variant == b->variant;
+}
+
+bool SameEntry(const oci::Descriptor& a, const oci::Descriptor& b) {
+  return a.digest == b.digest && a.size == b.size && a.media_type == b.media_type &&
+         a.annotations == b.annotations && SamePlatform(a.platform, b.platform);
 }
 
 }  // namespace
@@ -98,7 +97,31 @@ void SetNames(std::vector<oci::Descriptor>& entries, const oci::Descriptor& mani
   }
 }
 
-StatusOr<std::vector<oci::Descriptor>> References::List() const { return ReadEntries(*root_); }
+StatusOr<std::vector<oci::Descriptor>> References::List() const {
+  MBX_ASSIGN_OR_RETURN(const auto entries, Shared());
+  return *entries;
+}
+
+StatusOr<std::shared_ptr<const std::vector<oci::Descriptor>>> References::Shared() const {
+  auto text = root_->dir().ReadFile(kIndexFile, kMaxIndexBytes);
+  if (text.status().sys_errno() == ENOENT) {
+    return std::make_shared<const std::vector<oci::Descriptor>>();
+  }
+  if (!text.ok()) return text.status();
+  {
+    const absl::MutexLock lock(&parsed_->mutex);
+    if (parsed_->entries != nullptr && parsed_->text == *text) return parsed_->entries;
+  }
+  auto index = oci::ParseIndex(*text);
+  if (!index.ok()) {
+    return core::DataLoss(core::StrCat(kIndexFile, ": ", index.status().message()));
+  }
+  auto entries = std::make_shared<const std::vector<oci::Descriptor>>(std::move(index->manifests));
+  const absl::MutexLock lock(&parsed_->mutex);
+  parsed_->text = *std::move(text);
+  parsed_->entries = entries;
+  return entries;
+}
 
 Status References::Register(const oci::Descriptor& manifest,
                             const std::vector<ImageRef>& names) const {
@@ -112,12 +135,14 @@ Status References::Update(const std::function<Status(std::vector<oci::Descriptor
                           const std::function<Status()>& then) const {
   MBX_FAILPOINT("references.lock");
   MBX_ASSIGN_OR_RETURN(const core::FileLock lock, root_->LockStore());
-  oci::Index index;
-  MBX_ASSIGN_OR_RETURN(index.manifests, ReadEntries(*root_));
-  const std::string before = oci::SerializeIndex(index);
+  MBX_ASSIGN_OR_RETURN(const auto before, Shared());
+  oci::Index index{*before};
   MBX_RETURN_IF_ERROR(edit(index.manifests));
+  if (std::equal(index.manifests.begin(), index.manifests.end(), before->begin(), before->end(),
+                 SameEntry)) {
+    return then ? then() : Status();
+  }
   const std::string after = oci::SerializeIndex(index);
-  if (after == before) return then ? then() : Status();
   // Otherwise nobody could read it again.
   if (after.size() > kMaxIndexBytes || index.manifests.size() > kMaxEntries) {
     return core::Error(StatusCode::kResourceExhausted, "",

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "minibox/status.h"
 #include "minibox/types.h"
 #include "oci/manifest.h"
@@ -35,10 +37,14 @@ void SetNames(std::vector<oci::Descriptor>& entries, const oci::Descriptor& mani
 
 class References {
  public:
-  explicit References(std::shared_ptr<DataRoot> root) : root_(std::move(root)) {}
+  explicit References(std::shared_ptr<DataRoot> root)
+      : root_(std::move(root)), parsed_(std::make_shared<Parsed>()) {}
   // All entries in order of first registration. A missing file is an empty index; one that
   // does not parse is kDataLoss.
   StatusOr<std::vector<oci::Descriptor>> List() const;
+  // The same without a copy. What the file held last is kept parsed, by all copies of this object
+  // together; the file itself is read each time, since other processes replace it.
+  StatusOr<std::shared_ptr<const std::vector<oci::Descriptor>>> Shared() const;
   // Registers the manifest under every name, in one step; an existing name moves in place, and
   // an image that loses its last name that way stays nameless. With no names the manifest is
   // registered nameless, unless it has an entry.
@@ -50,7 +56,13 @@ class References {
                 const std::function<Status()>& then = {}) const;
 
  private:
+  struct Parsed {
+    absl::Mutex mutex;
+    std::string text ABSL_GUARDED_BY(mutex){};
+    std::shared_ptr<const std::vector<oci::Descriptor>> entries ABSL_GUARDED_BY(mutex){};
+  };
   std::shared_ptr<DataRoot> root_;
+  std::shared_ptr<Parsed> parsed_;
 };
 
 }  // namespace minibox::store

@@ -111,6 +111,19 @@ StatusOr<Store::Impl::Image> Store::Impl::Describe(const oci::Descriptor& entry)
   return Store::Impl::Image{std::move(info), std::move(manifest), std::move(config)};
 }
 
+StatusOr<ImageInfo> Store::Impl::Summarise(const core::RootDir& blob_dir,
+                                           const oci::Descriptor& entry) const {
+  if (auto known = summaries.Find(blob_dir, entry)) {
+    known->name = store::ShownName(entry);
+    known->reference = store::NormalisedName(entry);
+    return *std::move(known);
+  }
+  const auto stamp = store::StampOf(blob_dir, entry.digest);
+  MBX_ASSIGN_OR_RETURN(Image image, Describe(entry));
+  if (stamp) summaries.Remember(blob_dir, entry, *stamp, image.info);
+  return std::move(image.info);
+}
+
 StatusOr<std::vector<std::string>> Store::Impl::EnsureLayers(const Image& image,
                                                              std::stop_token stop) {
   const std::vector<oci::Descriptor>& blob_list = image.manifest.layers;

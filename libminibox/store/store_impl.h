@@ -18,6 +18,7 @@
 #include "oci/manifest.h"
 #include "store/blob_store.h"
 #include "store/data_root.h"
+#include "store/image_summaries.h"
 #include "store/layer_store.h"
 #include "store/leases.h"
 #include "store/references.h"
@@ -38,6 +39,7 @@ struct Store::Impl {
   store::Leases leases;
   store::Snapshots snapshots;
   store::Volumes volumes;
+  mutable store::ImageSummaries summaries;
 
   // Manifest and config of an image, by reference, digest or prefix. info.in_use is not looked up.
   struct Image {
@@ -54,6 +56,8 @@ struct Store::Impl {
   StatusOr<Image> ResolveManifest(const Digest& manifest) const;
   // Of an index entry.
   StatusOr<Image> Describe(const oci::Descriptor& entry) const;
+  // The info of the same, which is remembered; `blob_dir` is blobs/sha256.
+  StatusOr<ImageInfo> Summarise(const core::RootDir& blob_dir, const oci::Descriptor& entry) const;
   // Unpacked layers of the image, relative to the data root ("extracted/<hex>"), bottom first;
   // unpacks what is missing. A layer that occurs twice is listed once, at its upper place.
   StatusOr<std::vector<std::string>> EnsureLayers(const Image& image, std::stop_token stop = {});
