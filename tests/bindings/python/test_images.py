@@ -133,3 +133,14 @@ except minibox.PermissionDenied as error:
         shutil.rmtree(root)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "missing_privilege\n"
+
+
+def test_a_wheel_is_made_and_serves_without_anything_compiled(tmp_path):
+    source = shutil.copytree(pathlib.Path(minibox.__file__).parents[1], tmp_path / "source")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-deps",
+                    "--no-build-isolation", "-w", str(tmp_path), str(source)], check=True)
+    [wheel] = tmp_path.glob("minibox-*-py3-none-any.whl")
+    done = subprocess.run([sys.executable, "-c", "import minibox; print(minibox.library_version())"],
+                          env={**os.environ, "PYTHONPATH": str(wheel)}, cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.stdout == minibox.__version__ + "\n", done.stderr
