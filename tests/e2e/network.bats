@@ -316,7 +316,7 @@ run_with() { refused "$1" "$2" "$3" POST /containers/run "{\"image\":\"small\",\
   minibox network create --subnet 10.9.0.0/24 back >/dev/null
   minibox network create --internal vault >/dev/null
   holder=$(minibox run -d --name holder --network back --ip 10.9.0.7 -p 8080:80 -p 9000:80/udp small sleep 1000)
-  before=$(inside host nft list ruleset; inside host ip -br link; minibox network ls --json; cat "$WORK/data/networks/leases.json")
+  before=$(inside host nft list ruleset; inside host ip -br link | awk '{print $1}'; minibox network ls --json; cat "$WORK/data/networks/leases.json")
 
   # Subnets: malformed, reserved, of the host, of another network.
   network 400 invalid_argument subnet '{"name":"x","subnet":"10.9.1.0"}'
@@ -362,7 +362,7 @@ run_with() { refused "$1" "$2" "$3" POST /containers/run "{\"image\":\"small\",\
   run_with 409 port_in_use "0.0.0.0:8080/tcp is already in use by container '$holder'" '"ports":{"8080":"80"}'
   run_with 409 port_in_use "0.0.0.0:9000/udp is already in use by container '$holder'" '"ports":{"9000":"80/udp"}'
   run_with 409 port_in_use 8080 '"ports":{"8081":"80","127.0.0.1:8080":"80"}'
-  inside host nc -l 127.0.0.1 9100 >/dev/null 2>&1 3>&- &
+  inside host timeout 120 nc -l 127.0.0.1 9100 >/dev/null 2>&1 3>&- &
   other=$!
   eventually inside host sh -c 'ss -Hltn | grep -q 127.0.0.1:9100'
   run_with 409 port_in_use 9100 '"ports":{"9100":"80"}'
@@ -372,7 +372,7 @@ run_with() { refused "$1" "$2" "$3" POST /containers/run "{\"image\":\"small\",\
   [ "$wrong" -eq 0 ]
 
   # None of these left anything.
-  after=$(inside host nft list ruleset; inside host ip -br link; minibox network ls --json; cat "$WORK/data/networks/leases.json")
+  after=$(inside host nft list ruleset; inside host ip -br link | awk '{print $1}'; minibox network ls --json; cat "$WORK/data/networks/leases.json")
   [ "$after" = "$before" ] || diff <(echo "$before") <(echo "$after")
   [ "$(minibox ps -aq | wc -l)" -eq 1 ]
   inside host sh -c 'nc -z 127.0.0.1 9100'
